@@ -6,24 +6,49 @@ GRAPHQL_ENDPOINT, POLL_INTERVAL, MAINNET_ONLY), then the settings file, then the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from unionws.errors import SettingsError
+from unionws.settings_sources import Given, from_environment, from_file, from_overrides
+from unionws.settings_values import (
+    Row,
+    check_http_url,
+    log_levels,
+    mask_url,
+    read_literal,
+    read_text,
+    shown,
+)
+from unionws.wording import did_you_mean
 
 
 def _setting(
     default: Any,
     *,
-    unit: str = "",
     help: str,
-    allowed: str = "",
+    unit: str = "",
+    group: str = "",
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    check: Callable[[Any], object] | None = None,
     secret: bool = False,
 ) -> Any:
-    metadata = {"unit": unit, "help": help, "low": low, "high": high, "choices": choices, "secret": secret}
-    if isinstance(default, (list, dict)):
-        raise TypeError("defaults are immutable: use a tuple")
+    """One row. ``group`` is the heading this row and those after it stand under."""
+    metadata = {
+        "unit": unit,
+        "help": help,
+        "group": group,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "check": check,
+        "secret": secret,
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -31,9 +56,11 @@ def _setting(
 class Settings:
     """All settings, validated. Fields are in flow order; ``metadata`` has the rest of the row."""
 
-    # upstream
     GRAPHQL_ENDPOINT: str = _setting(
-        "https://staging.graphql.union.build/v1/graphql", help="GraphQL endpoint of the Union indexer."
+        "https://staging.graphql.union.build/v1/graphql",
+        group="Upstream",
+        check=check_http_url,
+        help="GraphQL endpoint of the Union indexer.",
     )
     POLL_INTERVAL: int = _setting(500, unit="ms", low=50, high=60_000, help="Time between two polls.")
     POLL_LIMIT: int = _setting(
@@ -44,9 +71,9 @@ class Settings:
     OVERLAP_SECONDS: float = _setting(
         15.0, unit="s", low=0, high=600, help="How far back the re-scan for late rows reaches."
     )
-    # scheduling
     SPREAD_MS: int = _setting(
         3000,
+        group="Scheduling",
         unit="ms",
         low=0,
         high=60_000,
@@ -64,17 +91,16 @@ class Settings:
     MAX_TRANSFERS_PER_FRAME: int = _setting(
         5, unit="transfers", low=1, high=100, help="Transfers in one frame; the rest follow 10 ms later."
     )
-    # statistics
     SHORT_WINDOW: str = _setting(
         "1m",
+        group="Statistics",
         choices=("1m", "5m"),
         help="Window of txPerMinute, …LastMin and the un-scaled lists; the explorer page labels it 5m.",
     )
     CHART_INTERVAL: float = _setting(
         5.0, unit="s", low=0.1, high=3600, help="Shortest time between two chartData messages."
     )
-    # clients
-    HOST: str = _setting("", help="Address to listen on; empty: all.")
+    HOST: str = _setting("", group="Clients", help="Address to listen on; empty: all.")
     PORT: int = _setting(8080, low=0, high=65_535, help="Port for WebSocket and HTTP; 0 takes a free one.")
     TRANSFER_FORM: str = _setting(
         "batch",
@@ -95,14 +121,107 @@ class Settings:
         high=1_000_000,
         help="Published transfers each edge keeps in memory.",
     )
-    # plugins
-    PLUGINS: tuple[str, ...] = _setting((), help="Modules to load as plugins.")
-    PLUGINS_DIR: str = _setting("plugins", help="Folder of drop-in plugins; skipped where it does not exist.")
+    PLUGINS: tuple[str, ...] = _setting((), group="Plugins", help="Modules to load as plugins.")
+    PLUGINS_DIR: str = _setting(
+        "plugins",
+        help="Folder of drop-in plugins; the default is skipped where it does not exist, empty: none.",
+    )
     DISABLED_PLUGINS: tuple[str, ...] = _setting((), help="Names of plugins to leave out.")
-    # logs
     LOG_FORMAT: str = _setting(
-        "auto", choices=("auto", "text", "json"), help="auto: text on a terminal, JSON elsewhere."
+        "auto",
+        group="Logs",
+        choices=("auto", "text", "json"),
+        help="auto: text on a terminal, JSON elsewhere.",
     )
     LOG_LEVEL: str = _setting(
-        "INFO", help="Level, or a list such as INFO,source=DEBUG for single components."
+        "INFO",
+        check=log_levels,
+        help="Level, or a list such as INFO,source=DEBUG for single components.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings together with where each given one came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def changed(self) -> list[tuple[Row, Any, str]]:
+        """Settings that differ from their default: row, value as it may be shown, origin."""
+        rows = [(row, getattr(self.settings, row.name)) for row in settings_table()]
+        return [
+            (row, shown(row, value), self.origins[row.name])
+            for row, value in rows
+            if value != row.default and row.name in self.origins
+        ]
+
+
+_KINDS = {"str": "text", "int": "int", "float": "float", "bool": "bool", "tuple[str, ...]": "list"}
+
+
+@cache
+def settings_table() -> tuple[Row, ...]:
+    """The rows of the table, in flow order."""
+    rows: list[Row] = []
+    group = ""
+    for item in fields(Settings):
+        group = item.metadata["group"] or group
+        data = {**item.metadata, "group": group}
+        rows.append(Row(name=item.name, kind=_KINDS[str(item.type)], default=item.default, **data))
+    return tuple(rows)
+
+
+def load_settings(file: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Read and validate all settings.
+
+    Args:
+        file: the settings file, or None for none.
+        overrides: ``NAME=VALUE`` texts, strongest.
+        environ: the environment.
+
+    Raises:
+        SettingsError: with every unknown name and bad value at once.
+    """
+    return read_settings(file, overrides, environ).settings
+
+
+def read_settings(file: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
+    """As load_settings, and remember where each setting came from."""
+    in_file, file_problems = from_file(file) if file is not None else ([], [])
+    in_overrides, override_problems = from_overrides(overrides)
+    given = [*in_file, *from_environment(environ), *in_overrides]
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    problems = [*file_problems, *override_problems]
+    for item in given:  # weakest first, so the last one counts
+        try:
+            values[item.name] = _read(item)
+            origins[item.name] = item.origin
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError(problems)
+    return Loaded(Settings(**values), origins)
+
+
+def _read(item: Given) -> Any:
+    rows = {row.name: row for row in settings_table()}
+    row = rows.get(item.name)
+    if row is None:
+        hint = did_you_mean(item.name, rows, item.prefix)
+        raise ValueError(f"{item.origin}: unknown setting {item.prefix}{item.name}{hint}")
+    try:
+        return read_literal(row, item.value) if item.literal else read_text(row, item.value)
+    except ValueError as error:
+        raise ValueError(f"{item.origin}: {row.name} {_quoted(row, item.value)}, but {error}") from None
+
+
+def _quoted(row: Row, value: Any) -> str:
+    text = "is ***" if row.secret else f"is {mask_url(repr(value))}"
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def public_view(settings: Settings) -> dict[str, Any]:
+    """All settings as JSON-able values that may be shown: secrets and URL passwords are masked."""
+    return {row.name: shown(row, getattr(settings, row.name)) for row in settings_table()}
