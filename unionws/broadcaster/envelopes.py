@@ -1,0 +1,62 @@
+"""Messages as bytes: fragments joined into envelopes, never encoded twice.
+
+At top level stand ``type``, ``data``, positions and, always last, ``timestamp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ujson
+
+from unionws.model import JSON, TransfersRecord
+
+
+def dumps(value: JSON) -> bytes:
+    """Compact UTF-8 JSON."""
+    text: str = ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False)
+    return text.encode("utf-8", "replace")
+
+
+def envelope(type: str, data: bytes, timestamp: int) -> bytes:
+    """A message around an encoded ``data``."""
+    return b'{"type":"%s","data":%s,"timestamp":%d}' % (type.encode(), data, timestamp)
+
+
+def message(type: str, timestamp: int, **fields: JSON) -> bytes:
+    """A message whose fields are encoded here; for replies to one client."""
+    return dumps({"type": type, **fields, "timestamp": timestamp})
+
+
+def transfers(record: TransfersRecord, indices: Sequence[int], prev: int, form: str) -> list[bytes]:
+    """The messages that deliver some of a record's transfers to one group.
+
+    Args:
+        indices: positions in ``record.items``, ascending, not empty.
+        prev: position up to which the group's previous frame accounted.
+        form: ``batch`` for one message, ``single`` for one each.
+    """
+    if form == "batch":
+        data = b"[%s]" % b",".join([record.items[index].json for index in indices])
+        return [_positioned(b"transfers", data, record, record.seq, prev)]
+    messages = []
+    for index in indices:
+        # Each accounts for all up to its own transfer, the last one for the whole record.
+        seq = record.seq if index == indices[-1] else record.seq - len(record.items) + 1 + index
+        messages.append(_positioned(b"transfer", record.items[index].json, record, seq, prev))
+        prev = seq
+    return messages
+
+
+def _positioned(type: bytes, data: bytes, record: TransfersRecord, seq: int, prev: int) -> bytes:
+    late = b'"late":true,' if record.late else b""
+    return b'{"type":"%s","data":%s,%s"epoch":"%s","seq":%d,"prev":%d,"cursor":%s,"timestamp":%d}' % (
+        type,
+        data,
+        late,
+        record.epoch.encode(),
+        seq,
+        prev,
+        dumps(record.cursor),
+        record.timestamp,
+    )

@@ -1,0 +1,243 @@
+"""Delivery: records become frames once per group, and each client gets one ``send`` per turn.
+
+A *turn* takes every record that became due, renders it for the groups that want it, and writes to
+the members. Long turns are cut into slices so that the loop also serves other things; what would
+change a membership waits for the end of the turn (:meth:`Fanout.between`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from tornado.ioloop import IOLoop
+
+from unionws import frames
+from unionws.broadcaster import envelopes
+from unionws.broadcaster.groups import Group, Groups
+from unionws.frames import Frame
+from unionws.model import (
+    ChainsRecord,
+    ChartRecord,
+    MessageRecord,
+    Record,
+    StatusRecord,
+    TransfersRecord,
+)
+
+log = logging.getLogger("unionws.broadcaster")
+
+SENDS_PER_SLICE = 2000
+
+
+class Sockets(Protocol):
+    """Where frames go that a plain write could not finish."""
+
+    def blocked(self, client: Any, frame: Frame, sent: int) -> None: ...
+
+    def queue(self, client: Any, frame: Frame) -> None: ...
+
+    def broken(self, client: Any) -> None: ...
+
+
+class Fanout:
+    """Delivers records to groups, in order.
+
+    Args:
+        compress_from: bytes from which a message is compressed for clients that agreed to it.
+        compress_level: zlib level.
+
+    Attributes:
+        epoch, seq, cursor: position of the last record delivered (or being delivered).
+    """
+
+    def __init__(self, groups: Groups, sockets: Sockets, *, compress_from: int, compress_level: int) -> None:
+        self._groups = groups
+        self._sockets = sockets
+        self._compress_from = compress_from
+        self._compress_level = compress_level
+        self._due: list[Record] = []
+        self._scheduled = False
+        self._targets: list[tuple[list[Any], Frame]] = []
+        self._waiting: list[Callable[[], None]] = []
+        self._rotation = 0
+        self.epoch = ""
+        self.seq = 0
+        self.cursor = ""
+        self.sends = 0
+        self.frames = 0
+        self.deflates = 0
+
+    @property
+    def busy(self) -> bool:
+        """In the middle of a turn."""
+        return bool(self._targets)
+
+    def position(self, epoch: str, seq: int, cursor: str) -> None:
+        """Take over a position. A new epoch counts anew, so every group starts there."""
+        if epoch != self.epoch:
+            for group in self._groups:
+                group.seq = seq
+        self.epoch, self.seq, self.cursor = epoch, seq, cursor
+
+    def submit(self, record: Record) -> None:
+        """Deliver a record in the next turn."""
+        self._due.append(record)
+        self._schedule()
+
+    def between(self, action: Callable[[], None]) -> None:
+        """Run ``action`` when no turn is under way: now, or at the end of this one."""
+        if self._targets:
+            self._waiting.append(action)
+        else:
+            action()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and not self._targets:
+            self._scheduled = True
+            IOLoop.current().add_callback(self._turn)
+
+    # -- a turn ---------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._targets:
+            return
+        due, self._due = self._due, []
+        per_group: dict[Group, list[Frame]] = {}
+        cache: dict[object, Frame] = {}
+        for record in due:
+            for group, frame in self._render(record, cache):
+                per_group.setdefault(group, []).append(frame)
+        joined: dict[tuple[Frame, ...], Frame] = {}
+        for group, made in per_group.items():
+            key = tuple(made)
+            if key not in joined:
+                joined[key] = join(key)
+            self._targets.append((self._rotated(group.members), joined[key]))
+        self._rotation += 1
+        self._slice()
+
+    def _rotated(self, members: set[Any]) -> list[Any]:
+        """A copy of the members, starting elsewhere each turn: nobody is always last."""
+        listed = list(members)
+        start = self._rotation * 7919 % len(listed)
+        return listed[start:] + listed[:start]
+
+    def _slice(self) -> None:
+        budget = SENDS_PER_SLICE
+        while self._targets and budget > 0:
+            members, frame = self._targets[-1]
+            if len(members) <= budget:
+                self._targets.pop()
+                batch = members
+            else:
+                batch = members[-budget:]
+                del members[-budget:]
+            budget -= len(batch)
+            self._write(batch, frame)
+        if self._targets:
+            IOLoop.current().add_callback(self._slice)
+        else:
+            self._finish()
+
+    def _write(self, members: Sequence[Any], frame: Frame) -> None:
+        write, data, size = os.write, frame.data, len(frame.data)
+        self.sends += len(members)
+        for member in members:
+            if member.backlog is not None:
+                self._sockets.queue(member, frame)
+                continue
+            try:
+                sent = write(member.fd, data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._sockets.broken(member)
+                continue
+            if sent != size:
+                self._sockets.blocked(member, frame, sent)
+
+    def _finish(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            action()
+        if self._due:
+            self._schedule()
+
+    # -- rendering ------------------------------------------------------------------------------
+
+    def _render(self, record: Record, cache: dict[object, Frame]) -> list[tuple[Group, Frame]]:
+        if isinstance(record, TransfersRecord):
+            return self._render_transfers(record, cache)
+        if isinstance(record, ChartRecord):
+            return [
+                *self._broadcast("chartData", "chartData", record.chart, record.timestamp, chart=True),
+                *self._broadcast("rates", "rates", record.rates, record.timestamp),
+            ]
+        if isinstance(record, ChainsRecord):
+            return self._broadcast("chains", "chains", record.data, record.timestamp)
+        if isinstance(record, StatusRecord):
+            return self._broadcast("status", "status", record.data, record.timestamp)
+        if isinstance(record, MessageRecord):
+            return self._broadcast(record.channel, record.type, record.data, record.timestamp)
+        return []
+
+    def _render_transfers(
+        self, record: TransfersRecord, cache: dict[object, Frame]
+    ) -> list[tuple[Group, Frame]]:
+        if record.epoch != self.epoch:
+            self.position(record.epoch, record.seq - len(record.items), record.cursor)
+        self.seq, self.cursor = record.seq, record.cursor
+        rendered = []
+        for group, indices in self._groups.index.match(record.items).items():
+            key = (record.seq, tuple(indices), group.seq, group.key.form, group.key.deflate)
+            frame = cache.get(key)
+            if frame is None:
+                messages = envelopes.transfers(record, indices, group.seq, group.key.form)
+                frame = cache[key] = self.frame(messages, group.key.deflate, prev=group.seq, seq=record.seq)
+            group.seq = record.seq
+            rendered.append((group, frame))
+        return rendered
+
+    def _broadcast(
+        self, channel: str, type: str, data: bytes, timestamp: int, *, chart: bool = False
+    ) -> list[tuple[Group, Frame]]:
+        made: dict[bool, Frame] = {}
+        rendered = []
+        for group in self._groups.listening(channel):
+            deflate = group.key.deflate
+            if deflate not in made:
+                made[deflate] = self.frame([envelopes.envelope(type, data, timestamp)], deflate, chart=chart)
+            rendered.append((group, made[deflate]))
+        return rendered
+
+    def frame(
+        self, messages: Sequence[bytes], deflate: bool, *, prev: int = 0, seq: int = 0, chart: bool = False
+    ) -> Frame:
+        """Encode messages once for all who get them."""
+        parts = []
+        for payload in messages:
+            if deflate and len(payload) >= self._compress_from:
+                parts.append(frames.text_deflated(payload, self._compress_level))
+                self.deflates += 1
+            else:
+                parts.append(frames.text(payload))
+        self.frames += len(parts)
+        return Frame(b"".join(parts), prev, seq, len(parts), chart)
+
+
+def join(made: tuple[Frame, ...]) -> Frame:
+    """Several frames of one turn as one, for one ``send``; it spans all their positions."""
+    if len(made) == 1:
+        return made[0]
+    positioned = [frame for frame in made if frame.seq]
+    return Frame(
+        b"".join([frame.data for frame in made]),
+        positioned[0].prev if positioned else 0,
+        positioned[-1].seq if positioned else 0,
+        sum(frame.messages for frame in made),
+        parts=made,
+    )

@@ -1,0 +1,89 @@
+"""Groups: all clients that get the very same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from unionws.broadcaster.filters import MATCH_ALL, Filter, FilterFields, FilterIndex
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """What makes two clients' frames equal.
+
+    Attributes:
+        form: ``batch`` or ``single``.
+        deflate: frames are compressed.
+    """
+
+    channels: frozenset[str]
+    form: str
+    deflate: bool
+    filter: Filter = MATCH_ALL
+
+
+class Group:
+    """The members of one key.
+
+    Attributes:
+        seq: position up to which the last transfers frame of this group accounted.
+    """
+
+    __slots__ = ("key", "members", "seq")
+
+    def __init__(self, key: GroupKey, seq: int) -> None:
+        self.key = key
+        self.seq = seq
+        self.members: set[Any] = set()
+
+    @property
+    def filter(self) -> Filter:
+        return self.key.filter
+
+
+class Groups:
+    """All groups of an edge; empty ones are dropped."""
+
+    def __init__(self, fields: FilterFields) -> None:
+        self._groups: dict[GroupKey, Group] = {}
+        self.index: FilterIndex[Group] = FilterIndex(fields)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._groups.values())
+
+    def join(self, member: Any, key: GroupKey, seq: int) -> Group:
+        """Put a member (anything with an attribute ``group``) into the group of ``key``.
+
+        Args:
+            seq: position of the last delivered record; a new group starts there.
+        """
+        self.leave(member)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(key, seq)
+            if "transfers" in key.channels:
+                self.index.add(group)
+        group.members.add(member)
+        member.group = group
+        return group
+
+    def leave(self, member: Any) -> None:
+        """Take a member out of its group, if it is in one."""
+        group: Group | None = member.group
+        if group is None:
+            return
+        member.group = None
+        group.members.discard(member)
+        if not group.members:
+            del self._groups[group.key]
+            if "transfers" in group.key.channels:
+                self.index.discard(group)
+
+    def listening(self, channel: str) -> Iterable[Group]:
+        """Groups whose clients subscribed to a channel."""
+        return [group for group in self._groups.values() if channel in group.key.channels]

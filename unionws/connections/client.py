@@ -1,0 +1,161 @@
+"""What an edge keeps of one client, and the queue of one that does not keep up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from unionws.connections.inbox import Inbox
+from unionws.frames import Frame
+
+SKIP_WINDOW = 60.0
+SKIPS_ALLOWED = 10
+
+
+class Client:
+    """One parked connection: a descriptor and the little that delivery needs.
+
+    The object itself is the generation of the descriptor: a closed client has ``fd`` -1, so
+    whoever still holds it can never write to a reused descriptor.
+
+    Attributes:
+        fd: non-blocking socket descriptor, or -1 once closed.
+        number: counts up per edge; the client's name in logs.
+        address: IP address as limits and logs see it.
+        deflate: permessage-deflate was agreed on.
+        group: set by the edge: whose frames this client gets.
+        seen: keep-alive tick at which the peer was last heard.
+        inbox: parser, only while in the middle of a message.
+        backlog: queue, only while the socket does not take more.
+    """
+
+    __slots__ = ("address", "backlog", "deflate", "fd", "group", "inbox", "number", "seen")
+
+    def __init__(self, fd: int, number: int, address: str, *, deflate: bool, seen: int) -> None:
+        self.fd = fd
+        self.number = number
+        self.address = address
+        self.deflate = deflate
+        self.group: Any = None
+        self.seen = seen
+        self.inbox: Inbox | None = None
+        self.backlog: Backlog | None = None
+
+
+class Backlog:
+    """Frames waiting for one slow socket, within bounds.
+
+    What does not fit makes the client skip to the head: queued transfer frames are dropped and one
+    gap frame takes their place. Frames are shared, so a queue costs references, not copies.
+
+    Args:
+        max_bytes, max_frames: bounds; a frame larger than them is taken when nothing waits.
+        make_gap: builds the frame that tells positions ``from`` (exclusive) to ``to`` are missing.
+
+    Attributes:
+        size: bytes that wait, chartData not counted.
+        skipped: how often the client was skipped to the head.
+        skips: monotonic times of the latest of these.
+    """
+
+    __slots__ = (
+        "_chart",
+        "_gap",
+        "_gap_from",
+        "_make_gap",
+        "_max_bytes",
+        "_max_frames",
+        "_offset",
+        "_queue",
+        "size",
+        "skipped",
+        "skips",
+    )
+
+    def __init__(self, max_bytes: int, max_frames: int, make_gap: Callable[[int, int], Frame]) -> None:
+        self._max_bytes = max_bytes
+        self._max_frames = max_frames
+        self._make_gap = make_gap
+        self._queue: deque[Frame] = deque()
+        self._offset = 0
+        self._chart: Frame | None = None
+        self._gap: Frame | None = None
+        self._gap_from = 0
+        self.skips: deque[float] = deque(maxlen=SKIPS_ALLOWED)
+        self.skipped = 0
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._queue) + (self._chart is not None)
+
+    def push(self, frame: Frame, now: float, sent: int = 0) -> bool:
+        """Queue a frame of which ``sent`` bytes are out already.
+
+        Returns:
+            False when the client has to be given up (4103): it was skipped too often, or frames
+            that cannot be skipped alone exceed the bounds.
+        """
+        if frame.chart and not sent:
+            self._chart = frame  # the newest replaces the one that waits
+            return True
+        if self._queue and not self._fits(frame):
+            if not frame.seq:
+                return False
+            return self._skip(frame, now)
+        if not self._queue:
+            self._offset = sent
+        self._queue.append(frame)
+        self.size += len(frame.data) - sent
+        return True
+
+    def _fits(self, frame: Frame) -> bool:
+        return self.size + len(frame.data) <= self._max_bytes and len(self._queue) < self._max_frames
+
+    def _skip(self, frame: Frame, now: float) -> bool:
+        started = self._queue.popleft() if self._offset else None
+        if started is self._gap:
+            self._gap = None
+        dropped = [queued for queued in self._queue if queued.seq and queued is not self._gap] + [frame]
+        kept = [queued for queued in self._queue if not queued.seq]
+        if self._gap is None:
+            self._gap_from = dropped[0].prev
+        self._gap = self._make_gap(self._gap_from, frame.seq)
+        self._queue = deque([*([started] if started else []), *kept, self._gap])
+        self.size = sum(len(queued.data) for queued in self._queue) - self._offset
+        self.skips.append(now)
+        self.skipped += 1
+        often = len(self.skips) == SKIPS_ALLOWED and now - self.skips[0] < SKIP_WINDOW
+        return not often and self.size <= self._max_bytes
+
+    def head(self) -> bytes | memoryview | None:
+        """The bytes to send next, or None when nothing waits."""
+        if not self._queue:
+            if self._chart is None:
+                return None
+            self._queue.append(self._chart)
+            self.size = len(self._chart.data)
+            self._chart = None
+        data = self._queue[0].data
+        return memoryview(data)[self._offset :] if self._offset else data
+
+    def advance(self, sent: int) -> None:
+        """``sent`` bytes of :meth:`head` are out."""
+        self.size -= sent
+        self._offset += sent
+        if self._offset == len(self._queue[0].data):
+            done = self._queue.popleft()
+            self._offset = 0
+            if done is self._gap:
+                self._gap = None
+
+    def forget(self) -> None:
+        """Drop all that waits but the rest of a frame that is partly out."""
+        started = [self._queue[0]] if self._offset else []
+        self._queue = deque(started)
+        self.size = len(started[0].data) - self._offset if started else 0
+        self._chart = self._gap = None
+
+    def recently_skipped(self, now: float) -> bool:
+        """Whether this queue still has to remember a skip."""
+        return bool(self.skips) and now - self.skips[-1] < SKIP_WINDOW

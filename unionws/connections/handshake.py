@@ -1,0 +1,180 @@
+"""The opening handshake as decisions, without I/O (RFC 6455 §4.2, RFC 7692 §5 and §7.1).
+
+Both doors, the WebSocketHandler and the accept path, ask :func:`decide` and do what it says, so a
+client cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import ujson
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+STATUS_TEXT = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    405: "Method Not Allowed",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A request for the WebSocket path.
+
+    Attributes:
+        version: such as ``1.1``.
+        query: the part behind ``?``, still encoded.
+        headers: names in lower case; repeated headers joined with commas (RFC 9110 §5.3).
+        address: the client's address as limits and logs see it.
+    """
+
+    method: str
+    version: str
+    query: str
+    headers: Mapping[str, str]
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Go: send ``response``, then the connection is a WebSocket."""
+
+    response: bytes
+    deflate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Stop: an HTTP answer that says why, as ``{"error": code, "message": text}``."""
+
+    status: int
+    code: str
+    message: str
+    headers: Sequence[tuple[str, str]] = field(default=())
+
+    def body(self) -> bytes:
+        """The JSON body of the answer."""
+        return ujson.dumps({"error": self.code, "message": self.message}).encode()
+
+    def response(self) -> bytes:
+        """The whole HTTP answer; the connection is closed behind it."""
+        body = self.body()
+        lines = [f"HTTP/1.1 {self.status} {STATUS_TEXT[self.status]}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close"]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def accept_key(key: str) -> str:
+    """Sec-WebSocket-Accept for a client's key (RFC 6455 §4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
+
+
+def decide(
+    request: Upgrade, *, origin_allowed: Callable[[str], bool], deflate_allowed: bool = False
+) -> Accept | Refuse:
+    """Answer a handshake.
+
+    Args:
+        origin_allowed: asked with the Origin header, when there is one.
+        deflate_allowed: whether permessage-deflate may be agreed on.
+    """
+    refusal = check(request, origin_allowed)
+    if refusal is not None:
+        return refusal
+    deflate = deflate_allowed and offers_deflate(request.headers.get("sec-websocket-extensions", ""))
+    extension = f"Sec-WebSocket-Extensions: {DEFLATE_ANSWER}\r\n" if deflate else ""
+    key = accept_key(request.headers["sec-websocket-key"].strip())
+    response = (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {key}\r\n{extension}\r\n"
+    )
+    return Accept(response.encode(), deflate)
+
+
+def check(request: Upgrade, origin_allowed: Callable[[str], bool]) -> Refuse | None:
+    """What is wrong with a handshake (RFC 6455 §4.2.1), or None."""
+    headers = request.headers
+    if request.method != "GET":
+        return Refuse(405, "method_not_allowed", "a WebSocket opens with GET", (("Allow", "GET"),))
+    if request.version != "1.1" or not headers.get("host"):
+        return Refuse(400, "bad_handshake", "a WebSocket opens with HTTP/1.1 and a Host header")
+    if "websocket" not in _tokens(headers.get("upgrade", "")):
+        message = "this path speaks WebSocket: send 'Upgrade: websocket'"
+        return Refuse(426, "upgrade_required", message, (("Upgrade", "websocket"),))
+    if "upgrade" not in _tokens(headers.get("connection", "")):
+        return Refuse(400, "bad_handshake", "the header 'Connection: Upgrade' is missing")
+    if headers.get("sec-websocket-version", "").strip() != "13":
+        message = "only WebSocket version 13 is spoken here"
+        return Refuse(426, "bad_version", message, (("Sec-WebSocket-Version", "13"),))
+    if not is_valid_key(headers.get("sec-websocket-key", "").strip()):
+        return Refuse(400, "bad_handshake", "Sec-WebSocket-Key must be 16 bytes in base64")
+    origin = headers.get("origin", headers.get("sec-websocket-origin"))
+    if origin is not None and not origin_allowed(origin):
+        return Refuse(403, "forbidden", f"origin {origin[:200]!r} is not allowed")
+    return None
+
+
+def is_valid_key(key: str) -> bool:
+    """Whether a Sec-WebSocket-Key is the base64 of 16 bytes."""
+    if len(key) != 24:
+        return False
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _tokens(value: str) -> list[str]:
+    return [token.strip().lower() for token in value.split(",")]
+
+
+# -- permessage-deflate ------------------------------------------------------------------------
+
+DEFLATE_ANSWER = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+"""RFC 7692 §7.1.1 lets a server add both unasked: then no client costs any zlib state."""
+
+FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
+MAX_OFFERS = 32
+
+
+def offers_deflate(header: str) -> bool:
+    """Whether one of the offers in Sec-WebSocket-Extensions is a permessage-deflate we can take.
+
+    A shared compressor always uses the full window of 2^15, so ``server_max_window_bits`` below 15
+    declines that offer. ``client_max_window_bits`` is a hint and needs no answer (§7.1.2.2).
+    """
+    return any(_acceptable(offer) for offer in header.split(",")[:MAX_OFFERS])
+
+
+def _acceptable(offer: str) -> bool:
+    name, *parameters = [part.strip() for part in offer.split(";")]
+    if name != "permessage-deflate":
+        return False
+    seen: set[str] = set()
+    for parameter in parameters:
+        key, _, value = (part.strip() for part in parameter.partition("="))
+        if key in seen or not _valid_parameter(key, "=" in parameter, value.strip('"')):
+            return False
+        seen.add(key)
+    return True
+
+
+def _valid_parameter(key: str, has_value: bool, value: str) -> bool:
+    if key in FLAGS:
+        return not has_value
+    if key == "server_max_window_bits":
+        return value == "15"
+    if key == "client_max_window_bits":
+        return not has_value or value in ("8", "9", "10", "11", "12", "13", "14", "15")
+    return False

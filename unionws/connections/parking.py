@@ -1,0 +1,362 @@
+"""Where connections live after their handshake: descriptors in one epoll.
+
+The IOLoop watches a single descriptor, the epoll's own. A quiet client costs a small object and an
+entry in a dict; parsing state and a queue exist only while they are needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tornado.ioloop import IOLoop, PeriodicCallback
+
+from unionws import frames
+from unionws.clock import Clock
+from unionws.connections.client import Backlog, Client
+from unionws.connections.inbox import Close, Control, Event, Inbox, Message
+from unionws.errors import ProtocolError
+from unionws.frames import PING, Frame
+
+log = logging.getLogger("unionws.connections")
+
+READ_BYTES = 65_536
+EVENTS_PER_TURN = 512
+EMPTY_PONG = b"\x8a\x80"
+"""First bytes of a masked pong without payload: the answer to our pings."""
+
+CLOSE_TIMEOUT = 3.0
+"""Seconds a peer has to answer a close frame (RFC 6455 §7.1.1 leaves it to the endpoint)."""
+
+PONG_TIMEOUT = 10
+"""Seconds a peer has to answer a ping."""
+
+READABLE = select.EPOLLIN | select.EPOLLRDHUP
+GONE = 1006
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one client; bytes and frames."""
+
+    max_message: int
+    backlog_bytes: int
+    backlog_frames: int
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start."""
+
+    opened: int = 0
+    closed: int = 0
+    blocked: int = 0
+    skipped: int = 0
+    given_up: int = 0
+    pong_timeouts: int = 0
+    protocol_errors: int = 0
+
+
+class Parking:
+    """All connections of one edge.
+
+    Args:
+        on_message: called with a client and each whole data message.
+        on_gone: called once with a client whose connection ended, and the close code.
+        make_gap: see :class:`Backlog`.
+        ping_interval: whole seconds between two pings to the same client.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        on_message: Callable[[Client, Message], None],
+        on_gone: Callable[[Client, int], None],
+        make_gap: Callable[[Client, int, int], Frame],
+        ping_interval: int,
+        clock: Clock,
+    ) -> None:
+        self._limits = limits
+        self._on_message = on_message
+        self._on_gone = on_gone
+        self._make_gap = make_gap
+        self._clock = clock
+        # One dict per second of the ping interval: the sweep pings one of them each second.
+        self._slots: list[dict[int, Client]] = [{} for _ in range(max(1, ping_interval))]
+        self._closing: dict[Client, float] = {}
+        self._epoll = select.epoll()
+        self._tick = 0
+        self._numbers = 0
+        self._sweeper = PeriodicCallback(self.sweep, 1000)
+        self.counters = Counters()
+
+    def __len__(self) -> int:
+        return sum(len(slot) for slot in self._slots) - len(self._closing)
+
+    def __iter__(self) -> Iterator[Client]:
+        for slot in self._slots:
+            yield from [client for client in slot.values() if client not in self._closing]
+
+    @property
+    def closing(self) -> int:
+        """Connections whose closing handshake is under way."""
+        return len(self._closing)
+
+    @property
+    def backlogged(self) -> Iterator[Client]:
+        """Clients with bytes waiting in a queue."""
+        return (client for client in self if client.backlog)
+
+    def start(self) -> None:
+        """Begin to watch, on the current IOLoop."""
+        IOLoop.current().add_handler(self._epoll.fileno(), self._on_events, IOLoop.READ)
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """Close every descriptor at once; call :meth:`close` on clients first, to be polite."""
+        self._sweeper.stop()
+        IOLoop.current().remove_handler(self._epoll.fileno())
+        for client in [*self, *self._closing]:
+            self._drop(client, GONE)
+        self._epoll.close()
+
+    # -- coming and going -----------------------------------------------------------------------
+
+    def park(self, fd: int, address: str, *, deflate: bool) -> Client:
+        """Take over a connected, non-blocking socket descriptor."""
+        self._numbers += 1
+        client = Client(fd, self._numbers, address, deflate=deflate, seen=self._tick)
+        self._epoll.register(fd, READABLE)
+        self._slot(fd)[fd] = client
+        self.counters.opened += 1
+        return client
+
+    def _slot(self, fd: int) -> dict[int, Client]:
+        return self._slots[fd % len(self._slots)]
+
+    def close(self, client: Client, code: int, reason: str, last_words: bytes = b"") -> None:
+        """Start the closing handshake: ``last_words`` and a close frame, then wait for the peer's.
+
+        Whatever waits in the client's queue is dropped, but for a frame that is partly out.
+        """
+        if client.fd < 0 or client in self._closing:
+            return
+        if client.backlog is not None:
+            client.backlog.forget()
+        client.inbox = None
+        self._closing[client] = self._clock.monotonic() + CLOSE_TIMEOUT
+        self._leave(client, code)
+        self.send(client, Frame(last_words + frames.close(code, reason)))
+        self._half_close(client)
+
+    def _half_close(self, client: Client) -> None:
+        """After the last byte, say so: a reset would destroy what the peer has not read yet."""
+        if client.fd >= 0 and client in self._closing and not client.backlog:
+            handle = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, client.fd)
+            try:
+                handle.shutdown(socket.SHUT_WR)
+            except OSError:
+                self._drop(client, GONE)
+            finally:
+                handle.detach()
+
+    def _leave(self, client: Client, code: int) -> None:
+        self.counters.closed += 1
+        self._on_gone(client, code)
+
+    def _drop(self, client: Client, code: int) -> None:
+        """Close the descriptor; the client is told of nothing."""
+        fd, client.fd = client.fd, -1
+        if fd < 0:
+            return
+        self._slot(fd).pop(fd, None)
+        client.backlog = client.inbox = None
+        self._epoll.unregister(fd)
+        os.close(fd)
+        if self._closing.pop(client, None) is None:
+            self._leave(client, code)
+
+    # -- sending --------------------------------------------------------------------------------
+
+    def send(self, client: Client, frame: Frame) -> None:
+        """Send a frame now, or queue what the socket does not take."""
+        if client.backlog:
+            self._queue(client, frame, 0)
+            return
+        try:
+            sent = os.write(client.fd, frame.data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.broken(client)
+            return
+        if sent < len(frame.data):
+            self.blocked(client, frame, sent)
+
+    def blocked(self, client: Client, frame: Frame, sent: int) -> None:
+        """A socket took only ``sent`` bytes of a frame: keep the rest until it takes more."""
+        if client.fd < 0:
+            return
+        self.counters.blocked += 1
+        if client.backlog is None:
+            limits = self._limits
+            client.backlog = Backlog(
+                limits.backlog_bytes, limits.backlog_frames, lambda a, b: self._gap(client, a, b)
+            )
+        self._epoll.modify(client.fd, READABLE | select.EPOLLOUT)
+        self._queue(client, frame, sent)
+
+    def _gap(self, client: Client, first: int, last: int) -> Frame:
+        self.counters.skipped += 1
+        return self._make_gap(client, first, last)
+
+    def queue(self, client: Client, frame: Frame) -> None:
+        """Append a frame to the queue of a client that has one."""
+        if client.backlog:
+            self._queue(client, frame, 0)
+        else:
+            self.send(client, frame)
+
+    def _queue(self, client: Client, frame: Frame, sent: int) -> None:
+        """Queue a frame; one that nothing is out of yet by its parts, which can be skipped singly."""
+        now = self._clock.monotonic()
+        for part in (frame,) if sent else frame.parts or (frame,):
+            if client.backlog is not None and not client.backlog.push(part, now, sent):
+                self.counters.given_up += 1
+                self.close(client, 4103, "slow consumer")
+
+    def broken(self, client: Client) -> None:
+        """A write failed: the peer is gone."""
+        self._drop(client, GONE)
+
+    def _flush(self, client: Client) -> None:
+        backlog = client.backlog
+        while backlog is not None and (data := backlog.head()) is not None:
+            try:
+                backlog.advance(os.write(client.fd, data))
+            except BlockingIOError:
+                return
+            except OSError:
+                self.broken(client)
+                return
+            client.seen = self._tick  # a peer that reads is alive, though no pong came yet
+        self._epoll.modify(client.fd, READABLE)
+        if backlog is not None and not backlog.recently_skipped(self._clock.monotonic()):
+            client.backlog = None
+        self._half_close(client)
+
+    # -- receiving ------------------------------------------------------------------------------
+
+    def _on_events(self, _fd: int, _events: int) -> None:
+        for fd, event in self._epoll.poll(0, EVENTS_PER_TURN):
+            client = self._slot(fd).get(fd)
+            if client is None:
+                continue
+            if event & select.EPOLLOUT:
+                self._flush(client)
+            if event & ~select.EPOLLOUT and client.fd == fd:
+                self._read(client)
+
+    def _read(self, client: Client) -> None:
+        try:
+            data = os.read(client.fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(client, GONE)
+        else:
+            self.receive(client, data)
+
+    def receive(self, client: Client, data: bytes) -> None:
+        """Take bytes that arrived from a client (also those that came behind its handshake)."""
+        client.seen = self._tick
+        if client in self._closing:
+            self._await_close(client, data)
+            return
+        if client.inbox is None and len(data) == 6 and data[:2] == EMPTY_PONG:
+            return
+        inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
+        try:
+            for event in inbox.feed(data):
+                self._handle(client, event)
+                if client.fd < 0 or client in self._closing:
+                    return
+        except ProtocolError as error:
+            self._reject(client, error)
+        else:
+            client.inbox = None if inbox.idle else inbox
+
+    def _handle(self, client: Client, event: Event) -> None:
+        if isinstance(event, Message):
+            self._on_message(client, event)
+        elif isinstance(event, Close):
+            self._answer_close(client, event)
+        elif isinstance(event, Control) and event.opcode == PING:
+            self.send(client, Frame(frames.pong(event.payload)))
+
+    def _answer_close(self, client: Client, event: Close) -> None:
+        """Echo the code, then close: the server closes TCP first (RFC 6455 §7.1.1)."""
+        self.close(client, event.code if event.code != 1005 else 1000, "")
+        if not client.backlog:
+            self._drop(client, event.code)
+
+    def _await_close(self, client: Client, data: bytes) -> None:
+        """After our close frame only the peer's matters; all else is read and forgotten."""
+        inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
+        client.inbox = inbox
+        try:
+            if any(isinstance(event, Close) for event in inbox.feed(data)):
+                self._drop(client, GONE)
+        except ProtocolError:
+            # The stream was left in mid-frame when we closed, so nothing in it can be told apart.
+            client.inbox = None
+
+    def _reject(self, client: Client, error: ProtocolError) -> None:
+        self.counters.protocol_errors += 1
+        words = b""
+        if error.error_code is not None:
+            words = self._error_frame(error)
+        self.close(client, error.close_code, error.reason, words)
+
+    def _error_frame(self, error: ProtocolError) -> bytes:
+        now = int(self._clock.time() * 1000)
+        message = (
+            f'{{"type":"error","code":"{error.error_code}","message":"{error.reason}","timestamp":{now}}}'
+        )
+        return frames.text(message.encode())
+
+    # -- keep-alive -----------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Once a second: ping one slot, end those of an earlier slot that did not answer."""
+        self._tick += 1
+        slots = self._slots
+        asked = self._tick - min(PONG_TIMEOUT, len(slots))
+        if asked > 0:
+            self._end_silent(list(slots[asked % len(slots)].values()), asked)
+        for client in list(slots[self._tick % len(slots)].values()):
+            # One with a queue is judged by its reading: a ping would wait behind all of it.
+            if client not in self._closing and not client.backlog:
+                self.send(client, PING_FRAME)
+        self._end_closing()
+
+    def _end_silent(self, clients: list[Client], asked: int) -> None:
+        for client in clients:
+            if client.seen < asked and client not in self._closing:
+                self.counters.pong_timeouts += 1
+                self.close(client, 4201, "no answer to a ping")
+
+    def _end_closing(self) -> None:
+        now = self._clock.monotonic()
+        for client in [client for client, deadline in self._closing.items() if deadline <= now]:
+            self._drop(client, GONE)
+
+
+PING_FRAME = Frame(frames.PING_FRAME)
