@@ -7,13 +7,15 @@
     ├── PluginError            a plugin cannot be loaded or declares something invalid
     ├── UpstreamError          the indexer did not give a usable answer
     │   ├── UpstreamTimeout    no whole answer within the deadline
+    │   ├── UpstreamUnreachable  the connection was refused, reset or cut
     │   ├── UpstreamTooLarge   the answer is larger than the cap
     │   ├── UpstreamStatus     an HTTP status other than 200 (status, retry_after)
     │   ├── UpstreamGarbage    the body is not the JSON object GraphQL promises
     │   └── UpstreamRefused    GraphQL answered with ``errors``
     ├── RowError               one row of an answer cannot be used (kind)
     ├── RequestError           a client's message is refused (code, message)
-    └── ProtocolError          a client broke RFC 6455 or 7692 (close code, reason)
+    ├── ProtocolError          a client broke RFC 6455 or 7692 (close code, reason)
+    └── ClientError            the Python client cannot go on (close_code, status)
 
 Context is in attributes, so a log line or a test needs no parsing of texts.
 """
@@ -62,7 +64,7 @@ class UpstreamError(UnionwsError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """No whole answer within the deadline (also: connection refused or reset)."""
+    """No whole answer within the deadline."""
 
     kind = "timeout"
 
@@ -147,3 +149,17 @@ class ProtocolError(UnionwsError):
         self.close_code = close_code
         self.reason = reason
         self.error_code = error_code
+
+
+class ClientError(UnionwsError):
+    """The Python client cannot connect, now or later: the address or the server's refusal is final.
+
+    Attributes:
+        close_code: close code of the server (4000-4099), or None.
+        status: HTTP status of a refused upgrade, or None.
+    """
+
+    def __init__(self, problem: str, *, close_code: int | None = None, status: int | None = None) -> None:
+        super().__init__(problem)
+        self.close_code = close_code
+        self.status = status

@@ -21,7 +21,19 @@ TRUE = frozenset({"true", "1", "yes"})
 FALSE = frozenset({"false", "0", "no"})
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 COMPONENTS = (
-    *("app", "source", "enrich", "scheduler", "stats", "history", "bus", "broadcaster", "connections"),
+    *(
+        "app",
+        "edge",
+        "ingest",
+        "source",
+        "enrich",
+        "scheduler",
+        "stats",
+        "history",
+        "bus",
+        "broadcaster",
+        "connections",
+    ),
     *("client", "web", "builtin", "pluginhost", "plugins", "settings", "cli", "simulator"),
     *("tornado", "asyncio", "urllib3"),
 )
