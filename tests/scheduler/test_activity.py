@@ -53,6 +53,14 @@ def test_memory_is_an_hour() -> None:
     assert activity.within(3600, NOW + 3 * HOUR - 1) == 3601
 
 
+def test_rows_of_long_ago_take_no_memory() -> None:
+    """Catching up on days of old rows counts them, and keeps no bucket for them."""
+    activity = Activity()
+    activity.add([HOUR + 10.0 * n for n in range(1, 1000)], NOW)
+    assert activity.total == 999
+    assert activity._buckets == {}
+
+
 @given(st.lists(st.tuples(st.floats(0, 5000), st.floats(0, 5000)), max_size=50), st.floats(0, 6000))
 def test_buckets_are_right_to_the_second(events: list[tuple[float, float]], later: float) -> None:
     """A window counts all that is inside it and nothing a second or more outside."""

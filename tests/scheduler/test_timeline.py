@@ -180,6 +180,15 @@ def test_a_turn_before_its_time_is_empty() -> None:
     assert len(run.timeline) == 1
 
 
+def test_turns_keep_their_distance() -> None:
+    """A wake-up between two turns publishes nothing, however much is due."""
+    run = started(OFF)
+    run.timeline.add([item(f"{n:02}") for n in range(10)], now=NOW, wall=WALL)
+    assert [len(frame.items) for frame in run.timeline.turn(NOW)] == [5]
+    assert list(run.timeline.turn(NOW + 0.005)) == []
+    assert [len(frame.items) for frame in run.timeline.turn(NOW + 0.01)] == [5]
+
+
 def test_a_late_turn_does_not_slow_the_queue() -> None:
     """Timers that fire a few milliseconds late still give a hundred turns a second."""
     run = started(OFF)
@@ -289,6 +298,18 @@ def test_an_empty_timeline_is_never_due() -> None:
     assert run.timeline.next_due() is None
     assert list(run.timeline.turn(NOW)) == []
     assert list(run.timeline.drain()) == []
+
+
+def test_the_queue_may_change_between_frames() -> None:
+    """Whoever handles a frame may drain and refill the queue; nothing is lost or repeated."""
+    run = started()
+    run.timeline.add([item(f"{n:03}", age=500 - n) for n in range(150)], now=NOW, wall=WALL)
+    outer = run.timeline.drain()
+    seen = keys(next(outer).items)
+    seen += [key for frame in run.timeline.drain() for key in keys(frame.items)]
+    run.timeline.add([item("more", age=99.0)], now=NOW, wall=WALL)
+    seen += [key for frame in outer for key in keys(frame.items)]
+    assert seen == [f"{n:03}" for n in range(150)] + ["more"]
 
 
 def test_ten_thousand_pass_quickly() -> None:
