@@ -10,7 +10,8 @@ from tornado.ioloop import IOLoop
 
 from unionws.clock import Clock, SystemClock
 from unionws.model import JSON, EnrichedTransfer
-from unionws.scheduler.timeline import Frame, Rules, Timeline
+from unionws.scheduler.rules import Rules
+from unionws.scheduler.timeline import Frame, Timeline
 from unionws.settings import Settings
 
 log = logging.getLogger("unionws.scheduler")

@@ -34,7 +34,7 @@ from random import Random
 
 from unionws.model import EnrichedTransfer
 from unionws.scheduler.activity import Activity
-from unionws.settings import Settings
+from unionws.scheduler.rules import Rules
 
 TURN = 0.010
 TURNS_PER_SECOND = 100
@@ -42,44 +42,6 @@ LATE_FRAME = 100
 TURN_LIMIT = 100
 """Transfers in one turn, as many as a page of the indexer: 10,000 a second, more than one request
 at a time can bring."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings of the timeline, in seconds."""
-
-    spread: float
-    buffer: float
-    jitter: float
-    poll_interval: float
-    age_threshold: float
-    per_frame: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Rules:
-        """SPREAD_MS = 0 turns buffer and jitter off too."""
-        smooth = settings.SPREAD_MS > 0
-        return cls(
-            spread=settings.SPREAD_MS / 1000,
-            buffer=settings.FUTURE_BUFFER_MS / 1000 if smooth else 0.0,
-            jitter=settings.JITTER_MS / 1000 if smooth else 0.0,
-            poll_interval=settings.POLL_INTERVAL / 1000,
-            age_threshold=settings.TRANSFER_AGE_THRESHOLD,
-            per_frame=settings.MAX_TRANSFERS_PER_FRAME,
-        )
-
-    @property
-    def smooth(self) -> bool:
-        """Whether transfers are spread at all."""
-        return self.spread > 0
-
-    def spread_at(self, level: float) -> float:
-        """SPREAD_MS at level 0.1, falling in a straight line to POLL_INTERVAL at 1.0.
-
-        A POLL_INTERVAL above SPREAD_MS does not lengthen it.
-        """
-        busiest = min(self.poll_interval, self.spread)
-        return self.spread - (self.spread - busiest) * (level - 0.1) / 0.9
 
 
 @dataclass(frozen=True, slots=True)
