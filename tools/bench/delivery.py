@@ -81,7 +81,7 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
     with harness.Server(command(name, args, c_loop)) as server:
         time.sleep(args.warm)
         idle, idle_tcp = harness.pss_bytes(server.pids()), harness.tcp_bytes()
-        load = harness.Load(
+        load = harness.Child(
             harness.load_command(
                 client,
                 server.port,
@@ -96,7 +96,7 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
             time.sleep(args.warm)
             full, full_tcp = harness.pss_bytes(server.pids()), harness.tcp_bytes()
             before = harness.cpu_seconds(server.pids())
-            load.go()
+            load.say()
             found = load.line()
             used = harness.cpu_seconds(server.pids()) - before
     if ready["failed"]:

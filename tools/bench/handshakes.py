@@ -57,10 +57,10 @@ def measure(name: str, path: str, args: argparse.Namespace, c_loop: Path, client
             path=path,
             extra=extra,
         )
-        with harness.Load(argv) as load:
+        with harness.Child(argv) as load:
             load.line()
             before = harness.cpu_seconds(server.pids())
-            load.go()
+            load.say()
             found = load.line()
             used = harness.cpu_seconds(server.pids()) - before
     count = found["handshakes"]

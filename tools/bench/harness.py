@@ -134,14 +134,6 @@ class Server(Child):
         return tree(self._roots)
 
 
-class Load(Child):
-    """The load client: ``line()`` twice, first when all connections are open, then when measured."""
-
-    def go(self) -> None:
-        """Lets it measure from now on."""
-        self.say()
-
-
 def load_command(
     program: Path,
     port: int,
@@ -152,7 +144,8 @@ def load_command(
     path: str,
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """Command line of the load client that waits to be started (``Load.go``)."""
+    """Command line of the load client: one JSON line when all connections are open, then, once
+    something was said to it, one with what it measured."""
     check_files(clients, processes)
     numbers = ["-p", str(port), "-n", str(clients), "-P", str(processes), "-d", str(seconds)]
     return [str(program), *numbers, "-u", path, "-g", *extra]
