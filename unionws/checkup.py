@@ -17,8 +17,8 @@ from unionws.settings import Settings
 
 SPARE_FILES = 200
 """Descriptors a process needs besides those of its clients: listeners, logs, upstream, database."""
-FEW_CLIENTS = 1_000
-"""Below this many clients per process the descriptor limit is worth a warning."""
+ENOUGH_FILES = 1_048_576
+"""What a process raises its own limit to, at most; some containers allow a billion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def check_plugins(settings: Settings, builtins: Sequence[tuple[str, object]]) ->
 def check_machine(settings: Settings) -> Iterator[Finding]:
     """Try the address to listen on, and compare the limits of this machine."""
     yield check_address(settings.HOST, settings.PORT)
-    yield check_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    yield check_descriptors(files_allowed(), settings.MAX_CLIENTS)
 
 
 def check_address(host: str, port: int) -> Finding:
@@ -68,12 +68,23 @@ def check_address(host: str, port: int) -> Finding:
     return Finding("ok", f"can listen on {where}")
 
 
-def check_descriptors(limit: int) -> Finding:
-    """How many clients one process can hold with ``limit`` open files."""
-    room = max(0, limit - SPARE_FILES)
-    text = f"a process may open {limit:,} files: room for about {room:,} clients"
-    if limit == resource.RLIM_INFINITY:
-        return Finding("ok", "a process may open any number of files")
-    if room < FEW_CLIENTS:
-        return Finding("warning", f"{text}; raise it with `ulimit -n` or LimitNOFILE=")
+def check_descriptors(files: int, clients: int) -> Finding:
+    """Whether a process that may open ``files`` can hold ``clients`` (0: no limit of ours)."""
+    room = max(0, files - SPARE_FILES)
+    text = f"a process may open {files:,} files: room for about {room:,} clients"
+    if room < clients:
+        return Finding("warning", f"{text}, MAX_CLIENTS is {clients:,}; raise `ulimit -Hn` or LimitNOFILE=")
     return Finding("ok", text)
+
+
+def files_allowed() -> int:
+    """Descriptors this process may have once it has raised its soft limit to the hard one."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+
+
+def use_all_files() -> None:
+    """Raise the soft limit: the usual 1,024 would refuse clients a machine can well hold."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < files_allowed():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files_allowed(), hard))

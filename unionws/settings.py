@@ -100,6 +100,15 @@ class Settings:
     CHART_INTERVAL: float = _setting(
         5.0, unit="s", low=0.1, high=3600, help="Shortest time between two chartData messages."
     )
+    EDGE_PROCESSES: int | str = _setting(
+        0,
+        group="Processes",
+        low=0,
+        high=256,
+        choices=("auto",),
+        help="0: one process for all. N: one ingest and N edges. auto: as many edges as cores, "
+        "or as MAX_CLIENTS needs by the descriptors of one process.",
+    )
     HOST: str = _setting("", group="Clients", help="Address to listen on; empty: all.")
     PORT: int = _setting(8080, low=0, high=65_535, help="Port for WebSocket and HTTP; 0 takes a free one.")
     TRANSFER_FORM: str = _setting(
@@ -113,6 +122,45 @@ class Settings:
         low=125,
         high=16_777_216,
         help="Largest message a client may send, after inflation.",
+    )
+    MAX_CLIENTS: int = _setting(
+        100_000, low=0, high=10_000_000, help="Clients in all, announced to clients; 0: no limit."
+    )
+    ALLOWED_ORIGINS: tuple[str, ...] = _setting(
+        (), help="Origins browsers may connect from, such as https://app.union.build; empty: any."
+    )
+    MAX_ERRORS: int = _setting(
+        50,
+        unit="messages",
+        low=1,
+        high=10_000,
+        help="Refused messages within 60 s that close a client (4008).",
+    )
+    MAX_BACKLOG_BYTES: int = _setting(
+        262_144,
+        unit="bytes",
+        low=16_384,
+        high=67_108_864,
+        help="Bytes waiting for one slow client beyond the kernel's buffer.",
+    )
+    MAX_BACKLOG_FRAMES: int = _setting(
+        1_000, unit="frames", low=10, high=100_000, help="Frames waiting for one slow client."
+    )
+    SEND_BUFFER_BYTES: int = _setting(
+        65_536,
+        unit="bytes",
+        low=4_096,
+        high=8_388_608,
+        help="SO_SNDBUF of client sockets; bounds the kernel memory of one that stops reading.",
+    )
+    COMPRESSION_LEVEL: int = _setting(
+        6, low=0, high=9, help="zlib level of permessage-deflate; 0 turns compression off."
+    )
+    COMPRESS_FROM_BYTES: int = _setting(
+        512, unit="bytes", low=0, high=1_048_576, help="Smaller messages are sent uncompressed."
+    )
+    PING_INTERVAL: int = _setting(
+        54, unit="s", low=1, high=3600, help="Time between two pings to the same client."
     )
     HISTORY_RING: int = _setting(
         10_000,
@@ -157,7 +205,14 @@ class Loaded:
         ]
 
 
-_KINDS = {"str": "text", "int": "int", "float": "float", "bool": "bool", "tuple[str, ...]": "list"}
+_KINDS = {
+    "str": "text",
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "tuple[str, ...]": "list",
+    "int | str": "count",
+}
 
 
 @cache

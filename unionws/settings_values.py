@@ -33,6 +33,7 @@ COMPONENTS = (
         "bus",
         "broadcaster",
         "connections",
+        "supervisor",
     ),
     *("client", "web", "builtin", "pluginhost", "plugins", "settings", "cli", "simulator"),
     *("tornado", "asyncio", "urllib3"),
@@ -45,7 +46,7 @@ class Row:
     """One row of the table of settings.
 
     Attributes:
-        kind: ``text``, ``int``, ``float``, ``bool`` or ``list`` (of texts).
+        kind: ``text``, ``int``, ``float``, ``bool``, ``list`` (of texts) or ``count`` (a number or a choice).
         group: heading the setting stands under.
         low, high: inclusive bounds of a number.
         choices: the only texts allowed, or empty.
@@ -90,9 +91,13 @@ def _converted(row: Row, convert: Callable[[Any], Any], value: Any) -> Any:
 
 def checked(row: Row, value: Any) -> Any:
     """``value`` when it lies within the row's bounds, choices and check."""
+    if row.kind == "count" and value in row.choices:
+        return value
+    if row.kind == "count" and isinstance(value, str):
+        raise ValueError(f"must be {allowed(row)}")
     too_low = row.low is not None and value < row.low
     too_high = row.high is not None and value > row.high
-    if too_low or too_high or (row.choices and value not in row.choices):
+    if too_low or too_high or (row.choices and row.kind != "count" and value not in row.choices):
         raise ValueError(f"must be {allowed(row)}")
     if row.check is not None:
         row.check(value)
@@ -101,13 +106,15 @@ def checked(row: Row, value: Any) -> Any:
 
 def allowed(row: Row) -> str:
     """What the setting may be, in words."""
-    if row.choices:
+    if row.choices and row.kind != "count":
         return "one of " + ", ".join(row.choices)
     words = _KINDS[row.kind]
     if row.low is not None and row.high is not None:
-        words += f" from {row.low:g} to {row.high:.12g}"
+        words += f" from {row.low:.12g} to {row.high:.12g}"
     elif row.low is not None:
-        words += f", at least {row.low:g}"
+        words += f", at least {row.low:.12g}"
+    if row.kind == "count":
+        words += ", or " + ", ".join(row.choices)
     return f"{words} ({row.unit})" if row.unit else words
 
 
@@ -156,6 +163,10 @@ def _list_from_literal(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _count_from_text(text: str) -> int | str:
+    return int(text) if text.strip().lstrip("+-").isdigit() else text.strip().lower()
+
+
 def _text_from_literal(value: Any) -> str:
     raise ValueError(value)
 
@@ -172,6 +183,7 @@ _KINDS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false (also yes, no, 1, 0)",
+    "count": "a whole number",
     "list": "a list: a,b or ['a', 'b']",
 }
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
@@ -180,6 +192,7 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "float": _finite,
     "bool": _bool_from_text,
     "list": _list_from_text,
+    "count": _count_from_text,
 }
 _FROM_LITERAL: dict[str, Callable[[Any], Any]] = {
     "text": _text_from_literal,
@@ -187,6 +200,7 @@ _FROM_LITERAL: dict[str, Callable[[Any], Any]] = {
     "float": _float_from_literal,
     "bool": _bool_from_literal,
     "list": _list_from_literal,
+    "count": _int_from_literal,
 }
 
 

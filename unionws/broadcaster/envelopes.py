@@ -14,8 +14,11 @@ from unionws.model import JSON, TransfersRecord
 
 def dumps(value: JSON) -> bytes:
     """Compact UTF-8 JSON."""
-    text: str = ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False)
-    return text.encode("utf-8", "replace")
+    try:
+        text: str = ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False)
+    except UnicodeEncodeError:  # a lone surrogate, from an escape in a client's JSON
+        text = ujson.dumps(value, ensure_ascii=True, escape_forward_slashes=False)
+    return text.encode()
 
 
 def envelope(type: str, data: bytes, timestamp: int) -> bytes:

@@ -37,7 +37,7 @@ class Sockets(Protocol):
 
     def blocked(self, client: Any, frame: Frame, sent: int) -> None: ...
 
-    def queue(self, client: Any, frame: Frame) -> None: ...
+    def send(self, client: Any, frame: Frame) -> None: ...
 
     def broken(self, client: Any) -> None: ...
 
@@ -148,7 +148,7 @@ class Fanout:
         self.sends += len(members)
         for member in members:
             if member.backlog is not None:
-                self._sockets.queue(member, frame)
+                self._sockets.send(member, frame)
                 continue
             try:
                 sent = write(member.fd, data)

@@ -6,6 +6,8 @@ mean the same share one Filter and one group. The fields themselves come from ``
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,6 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from unionws.errors import RequestError
 from unionws.extensions import FilterField
 from unionws.model import JSON, Fragment
+
+log = logging.getLogger("unionws.broadcaster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,17 @@ MATCH_ALL = Filter()
 
 
 class FilterFields:
-    """The registered fields, and what can be done with filters made of them."""
+    """The registered fields, and what can be done with filters made of them.
+
+    A field of a plugin that raises matches nothing: the others' deliveries go on.
+
+    Attributes:
+        failures: how often a field raised, by its name.
+    """
 
     def __init__(self, fields: Sequence[FilterField]) -> None:
         self._fields = {field.name: field for field in fields}
+        self.failures: Counter[str] = Counter()
         self._indexable = [field for field in fields if field.keys is not None]
 
     def parse(self, value: object, base: Filter = MATCH_ALL) -> Filter:
@@ -67,7 +78,14 @@ class FilterFields:
 
     def matches(self, wanted: Filter, item: Fragment) -> bool:
         """Whether a transfer passes every term."""
-        return all(self._fields[name].matches(value, item) for name, value in wanted.terms)
+        return all(self._term_matches(name, value, item) for name, value in wanted.terms)
+
+    def _term_matches(self, name: str, value: Hashable, item: Fragment) -> bool:
+        try:
+            return self._fields[name].matches(value, item)
+        except Exception as error:
+            self._failed(name, error)
+            return False
 
     def index_keys(self, wanted: Filter) -> list[tuple[str, Hashable]] | None:
         """Keys of which a matching transfer has at least one: those of the narrowest field.
@@ -87,9 +105,22 @@ class FilterFields:
     def item_keys(self, item: Fragment) -> Iterator[tuple[str, Hashable]]:
         """Every key of a transfer, of all indexable fields."""
         for field in self._indexable:
-            assert field.item_keys is not None
-            for key in field.item_keys(item):
+            for key in self._keys_of(field, item):
                 yield field.name, key
+
+    def _keys_of(self, field: FilterField, item: Fragment) -> Iterable[Hashable]:
+        assert field.item_keys is not None
+        try:
+            return list(field.item_keys(item))
+        except Exception as error:
+            self._failed(field.name, error)
+            return ()
+
+    def _failed(self, name: str, error: Exception) -> None:
+        """Once per field in the log: this runs per transfer."""
+        self.failures[name] += 1
+        if self.failures[name] == 1:
+            log.error("filter field failed", exc_info=error, extra={"fields": {"filter": name}})
 
 
 class Filtered(Protocol):

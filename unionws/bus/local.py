@@ -30,8 +30,8 @@ class LocalBus:
         for deliver in self._edges:
             deliver(record)
 
-    def on_report(self, handler: Report) -> None:
-        """Ingest's end: be called with an edge's name and its counters."""
+    def on_report(self, handler: Report, _lost: Callable[[str], None]) -> None:
+        """Ingest's end: be called with an edge's name and its counters. No edge here is ever lost."""
         self._on_report = handler
 
     def subscribe(self, deliver: Deliver) -> None:

@@ -99,34 +99,41 @@ class Backlog:
         if frame.chart and not sent:
             self._chart = frame  # the newest replaces the one that waits
             return True
-        if self._queue and not self._fits(frame):
-            if not frame.seq:
-                return False
-            return self._skip(frame, now)
         if not self._queue:
             self._offset = sent
+        elif not self._fits(frame):
+            return self._skip(frame, now)
+        self.append(frame, sent)
+        return True
+
+    def append(self, frame: Frame, sent: int = 0) -> None:
+        """Queue a frame whatever the bounds."""
         self._queue.append(frame)
         self.size += len(frame.data) - sent
-        return True
 
     def _fits(self, frame: Frame) -> bool:
         return self.size + len(frame.data) <= self._max_bytes and len(self._queue) < self._max_frames
 
     def _skip(self, frame: Frame, now: float) -> bool:
-        started = self._queue.popleft() if self._offset else None
-        if started is self._gap:
+        """Put one gap in the place of all transfers that wait, those of ``frame`` included."""
+        begun = 1 if self._offset else 0
+        waiting = [*self._queue, frame]
+        started, waiting = waiting[:begun], waiting[begun:]
+        if self._gap in started:
             self._gap = None
-        dropped = [queued for queued in self._queue if queued.seq and queued is not self._gap] + [frame]
-        kept = [queued for queued in self._queue if not queued.seq]
+        dropped = [queued for queued in waiting if queued.seq and queued is not self._gap]
+        kept = [queued for queued in waiting if not queued.seq]
+        if not dropped:
+            return False
         if self._gap is None:
             self._gap_from = dropped[0].prev
-        self._gap = self._make_gap(self._gap_from, frame.seq)
-        self._queue = deque([*([started] if started else []), *kept, self._gap])
+        self._gap = self._make_gap(self._gap_from, dropped[-1].seq)
+        self._queue = deque([*started, *kept, self._gap])
         self.size = sum(len(queued.data) for queued in self._queue) - self._offset
         self.skips.append(now)
         self.skipped += 1
         often = len(self.skips) == SKIPS_ALLOWED and now - self.skips[0] < SKIP_WINDOW
-        return not often and self.size <= self._max_bytes
+        return not often and sum(len(queued.data) for queued in kept) <= self._max_bytes
 
     def head(self) -> bytes | memoryview | None:
         """The bytes to send next, or None when nothing waits."""

@@ -11,7 +11,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.websocket import WebSocketHandler
 
-from unionws.connections.handshake import Accept, Refuse, Upgrade
+from unionws.connections.handshake import Accept, Refuse, Upgrade, plain_address
 
 
 class Doorkeeper(Protocol):
@@ -64,7 +64,7 @@ def upgrade_of(request: HTTPServerRequest) -> Upgrade:
         version=request.version.removeprefix("HTTP/"),
         query=request.query,
         headers=lower_headers(request.headers),
-        address=request.remote_ip or "",
+        address=plain_address(request.remote_ip or ""),
     )
 
 

@@ -71,8 +71,18 @@ class Refuse:
         body = self.body()
         lines = [f"HTTP/1.1 {self.status} {STATUS_TEXT[self.status]}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close"]
+        options = "Upgrade, close" if "Upgrade" in dict(self.headers) else "close"  # RFC 9110 §7.8
+        lines += [
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            f"Connection: {options}",
+        ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def plain_address(address: str) -> str:
+    """An IPv4 address that came through an IPv6 socket, without its prefix (RFC 4291 §2.5.5.2)."""
+    return address.removeprefix("::ffff:")
 
 
 def accept_key(key: str) -> str:
@@ -92,14 +102,15 @@ def decide(
     refusal = check(request, origin_allowed)
     if refusal is not None:
         return refusal
-    deflate = deflate_allowed and offers_deflate(request.headers.get("sec-websocket-extensions", ""))
-    extension = f"Sec-WebSocket-Extensions: {DEFLATE_ANSWER}\r\n" if deflate else ""
+    offers = request.headers.get("sec-websocket-extensions", "") if deflate_allowed else ""
+    answer = deflate_answer(offers)
+    extension = f"Sec-WebSocket-Extensions: {answer}\r\n" if answer else ""
     key = accept_key(request.headers["sec-websocket-key"].strip())
     response = (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Accept: {key}\r\n{extension}\r\n"
     )
-    return Accept(response.encode(), deflate)
+    return Accept(response.encode(), bool(answer))
 
 
 def check(request: Upgrade, origin_allowed: Callable[[str], bool]) -> Refuse | None:
@@ -116,7 +127,9 @@ def check(request: Upgrade, origin_allowed: Callable[[str], bool]) -> Refuse | N
         return Refuse(400, "bad_handshake", "the header 'Connection: Upgrade' is missing")
     if headers.get("sec-websocket-version", "").strip() != "13":
         message = "only WebSocket version 13 is spoken here"
-        return Refuse(426, "bad_version", message, (("Sec-WebSocket-Version", "13"),))
+        return Refuse(
+            426, "bad_version", message, (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+        )
     if not is_valid_key(headers.get("sec-websocket-key", "").strip()):
         return Refuse(400, "bad_handshake", "Sec-WebSocket-Key must be 16 bytes in base64")
     origin = headers.get("origin", headers.get("sec-websocket-origin"))
@@ -148,33 +161,45 @@ FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
 MAX_OFFERS = 32
 
 
-def offers_deflate(header: str) -> bool:
-    """Whether one of the offers in Sec-WebSocket-Extensions is a permessage-deflate we can take.
+def deflate_answer(header: str) -> str:
+    """The answer to the first permessage-deflate offer in Sec-WebSocket-Extensions we can take, or "".
 
     A shared compressor always uses the full window of 2^15, so ``server_max_window_bits`` below 15
-    declines that offer. ``client_max_window_bits`` is a hint and needs no answer (§7.1.2.2).
+    declines that offer; 15 is accepted by naming it (§7.1.2.1). ``client_max_window_bits`` is a
+    hint and needs no answer (§7.1.2.2).
     """
-    return any(_acceptable(offer) for offer in header.split(",")[:MAX_OFFERS])
+    for offer in header.split(",")[:MAX_OFFERS]:
+        parameters = _acceptable(offer)
+        if parameters is not None:
+            window = "; server_max_window_bits=15" if "server_max_window_bits" in parameters else ""
+            return DEFLATE_ANSWER + window
+    return ""
 
 
-def _acceptable(offer: str) -> bool:
+def _acceptable(offer: str) -> set[str] | None:
+    """Names of an offer's parameters; None: not one we can take."""
     name, *parameters = [part.strip() for part in offer.split(";")]
     if name != "permessage-deflate":
-        return False
+        return None
     seen: set[str] = set()
     for parameter in parameters:
-        key, _, value = (part.strip() for part in parameter.partition("="))
-        if key in seen or not _valid_parameter(key, "=" in parameter, value.strip('"')):
-            return False
+        key, equals, value = (part.strip() for part in parameter.partition("="))
+        if key in seen or not _valid_parameter(key, _unquoted(value) if equals else None):
+            return None
         seen.add(key)
-    return True
+    return seen
 
 
-def _valid_parameter(key: str, has_value: bool, value: str) -> bool:
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 2 and value[0] == value[-1] == '"'
+    return value[1:-1] if quoted else value
+
+
+def _valid_parameter(key: str, value: str | None) -> bool:
     if key in FLAGS:
-        return not has_value
+        return value is None
     if key == "server_max_window_bits":
         return value == "15"
     if key == "client_max_window_bits":
-        return not has_value or value in ("8", "9", "10", "11", "12", "13", "14", "15")
+        return value in (None, "8", "9", "10", "11", "12", "13", "14", "15")
     return False

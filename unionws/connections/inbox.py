@@ -77,7 +77,7 @@ def is_valid_close_code(code: int) -> bool:
 
 
 class Inbox:
-    """Incremental parser of one client's bytes.
+    """Incremental parser of one client's bytes. After a ProtocolError nothing more is understood.
 
     Args:
         max_bytes: largest whole message, after inflation.
@@ -85,6 +85,7 @@ class Inbox:
     """
 
     __slots__ = (
+        "_broken",
         "_buffer",
         "_control",
         "_deflate",
@@ -106,6 +107,7 @@ class Inbox:
         self._max = max_bytes
         self._deflate = deflate
         self._buffer = b""
+        self._broken = False
         self._header_done = False
         self._frame_opcode = 0
         self._fin = False
@@ -128,9 +130,19 @@ class Inbox:
         """Parse ``data``; yields events as soon as they are whole.
 
         Raises:
-            ProtocolError: the peer broke the rules; events before it were yielded.
+            ProtocolError: the peer broke the rules; events before it were yielded. What is fed
+                from then on is ignored: nobody can tell where a frame begins.
         """
+        if self._broken:
+            return
         self._buffer += data
+        try:
+            yield from self._events()
+        except ProtocolError:
+            self._broken, self._buffer, self._message = True, b"", []
+            raise
+
+    def _events(self) -> Iterator[Event]:
         while True:
             if not self._header_done and not self._read_header():
                 return
@@ -198,8 +210,8 @@ class Inbox:
         if first & 0x0F >= CLOSE:
             return
         if self._inflate is not None or first & RSV1:
-            # Deflate adds at most 5 bytes per 16 KB and a few at the end to what it packs.
-            if self._packed + size > self._max + self._max // 1024 + 64:
+            # The true bound is on what comes out; a wasteful compressor may add to what it packs.
+            if self._packed + size > 2 * self._max + 64:
                 raise self._too_large()
         elif self._size + size > self._max:
             raise self._too_large()
@@ -272,6 +284,8 @@ class Inbox:
             self._accept(plain)
 
     def _accept(self, plain: bytes) -> None:
+        if not plain:
+            return  # else empty fragments without end would pile up
         self._size += len(plain)
         if self._utf8 is None:
             self._message.append(plain)

@@ -148,10 +148,13 @@ class Parking:
             return
         if client.backlog is not None:
             client.backlog.forget()
-        client.inbox = None
         self._closing[client] = self._clock.monotonic() + CLOSE_TIMEOUT
         self._leave(client, code)
-        self.send(client, Frame(last_words + frames.close(code, reason)))
+        last = Frame(last_words + frames.close(code, reason))
+        if client.backlog:
+            client.backlog.append(last)
+        else:
+            self._write(client, last)
         self._half_close(client)
 
     def _half_close(self, client: Client) -> None:
@@ -184,16 +187,21 @@ class Parking:
     # -- sending --------------------------------------------------------------------------------
 
     def send(self, client: Client, frame: Frame) -> None:
-        """Send a frame now, or queue what the socket does not take."""
+        """Send a frame now, or queue what the socket does not take; never behind a close frame."""
+        if client.fd < 0 or client in self._closing:
+            return
         if client.backlog:
             self._queue(client, frame, 0)
-            return
+        else:
+            self._write(client, frame)
+
+    def _write(self, client: Client, frame: Frame) -> None:
         try:
             sent = os.write(client.fd, frame.data)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self.broken(client)
+            self._drop(client, GONE)
             return
         if sent < len(frame.data):
             self.blocked(client, frame, sent)
@@ -215,13 +223,6 @@ class Parking:
         self.counters.skipped += 1
         return self._make_gap(client, first, last)
 
-    def queue(self, client: Client, frame: Frame) -> None:
-        """Append a frame to the queue of a client that has one."""
-        if client.backlog:
-            self._queue(client, frame, 0)
-        else:
-            self.send(client, frame)
-
     def _queue(self, client: Client, frame: Frame, sent: int) -> None:
         """Queue a frame; one that nothing is out of yet by its parts, which can be skipped singly."""
         now = self._clock.monotonic()
@@ -229,10 +230,12 @@ class Parking:
             if client.backlog is not None and not client.backlog.push(part, now, sent):
                 self.counters.given_up += 1
                 self.close(client, 4103, "slow consumer")
+                return
 
     def broken(self, client: Client) -> None:
-        """A write failed: the peer is gone."""
-        self._drop(client, GONE)
+        """A write of the fan-out failed: the peer is gone, or we said goodbye since the turn began."""
+        if client not in self._closing:
+            self._drop(client, GONE)
 
     def _flush(self, client: Client) -> None:
         backlog = client.backlog
@@ -242,7 +245,7 @@ class Parking:
             except BlockingIOError:
                 return
             except OSError:
-                self.broken(client)
+                self._drop(client, GONE)
                 return
             client.seen = self._tick  # a peer that reads is alive, though no pong came yet
         self._epoll.modify(client.fd, READABLE)
@@ -277,16 +280,13 @@ class Parking:
     def receive(self, client: Client, data: bytes) -> None:
         """Take bytes that arrived from a client (also those that came behind its handshake)."""
         client.seen = self._tick
-        if client in self._closing:
-            self._await_close(client, data)
-            return
         if client.inbox is None and len(data) == 6 and data[:2] == EMPTY_PONG:
             return
-        inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
+        inbox = client.inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
         try:
             for event in inbox.feed(data):
                 self._handle(client, event)
-                if client.fd < 0 or client in self._closing:
+                if client.fd < 0:
                     return
         except ProtocolError as error:
             self._reject(client, error)
@@ -294,7 +294,11 @@ class Parking:
             client.inbox = None if inbox.idle else inbox
 
     def _handle(self, client: Client, event: Event) -> None:
-        if isinstance(event, Message):
+        if client in self._closing:
+            # After our close frame only the peer's matters; all else is read and forgotten.
+            if isinstance(event, Close):
+                self._drop(client, GONE)
+        elif isinstance(event, Message):
             self._on_message(client, event)
         elif isinstance(event, Close):
             self._answer_close(client, event)
@@ -307,18 +311,10 @@ class Parking:
         if not client.backlog:
             self._drop(client, event.code)
 
-    def _await_close(self, client: Client, data: bytes) -> None:
-        """After our close frame only the peer's matters; all else is read and forgotten."""
-        inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
-        client.inbox = inbox
-        try:
-            if any(isinstance(event, Close) for event in inbox.feed(data)):
-                self._drop(client, GONE)
-        except ProtocolError:
-            # The stream was left in mid-frame when we closed, so nothing in it can be told apart.
-            client.inbox = None
-
     def _reject(self, client: Client, error: ProtocolError) -> None:
+        """Close for a violation; the broken inbox stays and swallows what still arrives."""
+        if client in self._closing:
+            return
         self.counters.protocol_errors += 1
         words = b""
         if error.error_code is not None:

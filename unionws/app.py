@@ -1,0 +1,253 @@
+"""Puts the parts together and runs them: the only place that knows every stage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import PeriodicCallback
+from tornado.iostream import IOStream
+from tornado.web import Application
+
+from unionws.builtin import filters, messages, statistics
+from unionws.bus import unix
+from unionws.bus.local import LocalBus
+from unionws.clock import Clock, SystemClock
+from unionws.connections.fastdoor import FastDoor
+from unionws.connections.handler import SocketHandler
+from unionws.edge import Edge, capacity
+from unionws.ingest import Ingest
+from unionws.listening import listen
+from unionws.pluginhost import PluginHost
+from unionws.settings import Settings
+from unionws.source.simulator import Simulator, parse_faults
+from unionws.supervisor import Child, Supervisor
+from unionws.views import EdgeViews
+from unionws.web import admin, health, stats
+
+log = logging.getLogger("unionws.app")
+
+BUILTINS: tuple[tuple[str, ModuleType], ...] = (
+    ("messages", messages),
+    ("filters", filters),
+    ("statistics", statistics),
+)
+"""The product's own features, through the same hooks as everybody's."""
+
+MAX_REQUEST_BODY = 65_536
+MAX_REQUEST_BUFFER = 131_072
+MAX_REQUEST_HEADER = 16_384
+HTTP_IDLE_TIMEOUT = 30
+REPORT_INTERVAL_MS = 1000
+
+Run = Callable[[asyncio.Event], Awaitable[None]]
+"""A process's work: serves until the event is set, then stops gracefully."""
+
+
+class EdgeServer:
+    """An edge with its doors: the listening sockets, the WebSocketHandler and the HTTP views."""
+
+    def __init__(self, edge: Edge, settings: Settings, clock: Clock) -> None:
+        self.views = EdgeViews(edge, settings, clock)
+        views = {"views": self.views}
+        routes = [*health.ROUTES, *stats.ROUTES, *admin.ROUTES]
+        self._edge = edge
+        self._application = Application(
+            [("/ws", SocketHandler, {"doorkeeper": edge}), *[(path, view, views) for path, view in routes]]
+        )
+        self._server = HTTPServer(
+            self._application,
+            max_header_size=MAX_REQUEST_HEADER,
+            max_body_size=MAX_REQUEST_BODY,
+            idle_connection_timeout=HTTP_IDLE_TIMEOUT,
+        )
+        self._door = FastDoor("/ws", edge, self._serve_http)
+
+    def start(self, listeners: Sequence[socket.socket]) -> None:
+        """Serve on the current IOLoop."""
+        self._edge.start()
+        self._door.open(list(listeners))
+
+    def _serve_http(self, connection: socket.socket, address: Any) -> None:
+        self._server.handle_stream(IOStream(connection, max_buffer_size=MAX_REQUEST_BUFFER), address)
+
+    async def stop(self, reason: str) -> None:
+        """Accept no more, close every client with 4200, then everything else."""
+        self._door.close()
+        await self._edge.close_clients(reason)
+        await self._server.close_all_connections()
+        self._edge.stop()
+
+
+def load_plugins(settings: Settings) -> PluginHost:
+    """All plugins of this process.
+
+    Raises:
+        PluginError: one cannot be loaded.
+    """
+    host = PluginHost(settings)
+    host.load(BUILTINS)
+    return host
+
+
+# ------------------------------------------------------------------------------------ processes
+
+
+async def run_ingest(
+    settings: Settings, host: PluginHost, bus: Any, simulator: Simulator | None, stopping: asyncio.Event
+) -> None:
+    """Ingest, and the embedded indexer where one is wanted, until ``stopping``."""
+    endpoint = None
+    if simulator is not None:
+        endpoint = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}/v1/graphql"
+    ingest = Ingest(settings, host, bus, SystemClock(), endpoint)
+    bus.on_report(ingest.on_report, ingest.on_edge_lost)
+    ingest.start()
+    log.info("polling", extra={"fields": {"endpoint": endpoint or settings.GRAPHQL_ENDPOINT}})
+    await stopping.wait()
+    await ingest.stop()
+    if simulator is not None:
+        await simulator.stop()
+
+
+async def run_edge(
+    edge: Edge, bus: Any, settings: Settings, listener: socket.socket, stopping: asyncio.Event
+) -> None:
+    """One edge until ``stopping``."""
+    server = EdgeServer(edge, settings, SystemClock())
+    bus.subscribe(edge.on_record)
+    reporter = PeriodicCallback(lambda: bus.report(edge.name, server.views.counters()), REPORT_INTERVAL_MS)
+    server.start([listener])
+    reporter.start()
+    log.info("serving", extra={"fields": {"edge": edge.name, "port": listener.getsockname()[1]}})
+    await stopping.wait()
+    reporter.stop()
+    await server.stop("shutdown")
+
+
+async def run_single(
+    settings: Settings,
+    host: PluginHost,
+    listener: socket.socket,
+    simulator: Simulator | None,
+    stopping: asyncio.Event,
+) -> None:
+    """Ingest and one edge in this process, until ``stopping``."""
+    bus = LocalBus()
+    edge = Edge(settings, host, SystemClock())
+    edge_stopping = asyncio.Event()
+    edge_task = asyncio.ensure_future(run_edge(edge, bus, settings, listener, edge_stopping))
+    try:
+        await run_ingest(settings, host, bus, simulator, stopping)
+    finally:
+        edge_stopping.set()
+        await edge_task
+
+
+def edge_count(settings: Settings) -> int:
+    """Edge processes of EDGE_PROCESSES: ``auto`` is the larger of cores and what MAX_CLIENTS needs."""
+    if settings.EDGE_PROCESSES != "auto":
+        return int(settings.EDGE_PROCESSES)
+    needed = -(-settings.MAX_CLIENTS // capacity(0))
+    return max(os.cpu_count() or 1, needed)
+
+
+def serve(settings: Settings, *, simulate: float | None = None, faults: str = "") -> int:
+    """Run the service until SIGTERM or SIGINT.
+
+    Args:
+        simulate: transfers a second of the embedded indexer; None: use GRAPHQL_ENDPOINT.
+        faults: what the embedded indexer does wrong, such as ``late=0.2``.
+
+    Returns:
+        The exit code: 0 after a graceful stop.
+
+    Raises:
+        UnionwsError: the service cannot start.
+    """
+    simulator = Simulator(rate=simulate, faults=parse_faults(faults)) if simulate is not None else None
+    host = load_plugins(settings)
+    edges = edge_count(settings)
+    listeners = listen(settings, max(1, edges))
+    if edges == 0:
+        work = lambda stopping: run_single(settings, host, listeners[0], simulator, stopping)  # noqa: E731
+        return run_process(host, settings, work)
+
+    def ingest(stopping: asyncio.Event, bus: unix.UnixBus) -> Awaitable[None]:
+        return run_ingest(settings, host, bus, simulator, stopping)
+
+    supervisor = supervise(settings, host, listeners, ingest)
+    supervisor.start()
+    supervisor.wait()
+    log.info("stopped")
+    return 0
+
+
+def supervise(
+    settings: Settings,
+    host: PluginHost,
+    listeners: Sequence[socket.socket],
+    ingest: Callable[[asyncio.Event, unix.UnixBus], Awaitable[None]],
+) -> Supervisor:
+    """A supervisor of one ingest and an edge per listening socket, joined by a Unix socket."""
+    bus_listener, address = unix.listen()
+
+    def ingest_process(alive: int) -> int:
+        bus = unix.UnixBus(bus_listener, settings.HISTORY_RING)
+
+        async def work(stopping: asyncio.Event) -> None:
+            bus.start()
+            await ingest(stopping, bus)
+            await bus.flush()
+            bus.stop()
+
+        return run_process(host, settings, work, alive)
+
+    def edge_process(number: int) -> Callable[[int], int]:
+        async def work(stopping: asyncio.Event) -> None:
+            edge = Edge(settings, host, SystemClock(), f"e{number}", share=len(listeners))
+            bus = unix.UnixBusEdge(address, edge.name, edge.position)
+            await run_edge(edge, bus, settings, listeners[number], stopping)
+            await bus.stop()
+
+        return lambda alive: run_process(host, settings, work, alive)
+
+    edges = [Child(f"edge{number}", edge_process(number)) for number in range(len(listeners))]
+    return Supervisor(Child("ingest", ingest_process), edges, listeners)
+
+
+def run_process(host: PluginHost, settings: Settings, work: Run, alive: int | None = None) -> int:
+    """Run a process's work on a fresh loop until a signal, or until the parent is gone.
+
+    Args:
+        alive: reading end of the supervisor's pipe.
+    """
+    asyncio.run(_until_told(host, settings, work, alive))
+    return 0
+
+
+async def _until_told(host: PluginHost, settings: Settings, work: Run, alive: int | None) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def parent_gone() -> None:
+        loop.remove_reader(alive or 0)
+        stopping.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    if alive is None:
+        loop.add_signal_handler(signal.SIGINT, stopping.set)
+    else:
+        loop.add_reader(alive, parent_gone)  # readable only once the other end is closed
+    host.fire("startup", settings=settings)
+    try:
+        await work(stopping)
+    finally:
+        host.fire("shutdown")

@@ -1,0 +1,326 @@
+"""The edge: accepts clients and delivers to them. It computes nothing about transfers.
+
+A composition: connections on one side, the broadcaster on the other, records from the bus between.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+
+from tornado.gen import sleep
+
+from unionws import __version__
+from unionws.broadcaster import envelopes
+from unionws.broadcaster.fanout import Fanout
+from unionws.broadcaster.filters import FilterFields
+from unionws.broadcaster.greeting import Greeting
+from unionws.broadcaster.groups import Group, GroupKey, Groups
+from unionws.clock import Clock, milliseconds
+from unionws.connections.client import Client
+from unionws.connections.fastdoor import FULL
+from unionws.connections.handshake import Accept, Refuse, Upgrade, decide
+from unionws.connections.inbox import Message
+from unionws.connections.parking import Limits, Parking
+from unionws.connections.query import Choice
+from unionws.connections.query import read as read_query
+from unionws.connections.requests import Dispatcher, parse, request_id
+from unionws.errors import RequestError
+from unionws.extensions import ClientRequest, FilterField, ServerMessage
+from unionws.frames import TEXT, Frame
+from unionws.history.ring import Ring
+from unionws.model import JSON, Record, StateRecord, TransfersRecord
+from unionws.pluginhost import PluginHost
+from unionws.settings import Settings
+
+log = logging.getLogger("unionws.edge")
+
+ERROR_WINDOW = 60.0
+OTHER_DESCRIPTORS = 150
+"""Descriptors kept for everything that is not a client."""
+
+SHUTDOWN_WINDOW_MS = (100, 5_000)
+FEATURES = (
+    "testnet_flags_precomputed",
+    "display_names_precomputed",
+    "full_addresses_provided",
+    "timestamps_formatted",
+    "route_keys_generated",
+    "chains_data_provided",
+    "high_concurrency_optimized",
+    "sharded_client_management",
+    "parallel_broadcasting",
+)
+"""serverInfo.features of the fixed contract."""
+
+
+class Edge:
+    """Serves clients on one IOLoop.
+
+    Args:
+        name: unique among the edges of a service; part of client ids.
+        share: number of edges that share MAX_CLIENTS.
+    """
+
+    def __init__(
+        self, settings: Settings, host: PluginHost, clock: Clock, name: str = "e0", share: int = 1
+    ) -> None:
+        self.settings = settings
+        self.name = name
+        self.views: Mapping[str, JSON] = {}
+        self.state_at = 0.0
+        self.ring = Ring(settings.HISTORY_RING)
+        self._host = host
+        self._clock = clock
+        self._messages = host.collect("register_messages", ServerMessage)
+        self.fields = FilterFields(host.collect("register_filters", FilterField))
+        self._dispatcher = Dispatcher(host.collect("register_requests", ClientRequest))
+        self._channels = frozenset(message.channel for message in self._messages if message.channel)
+        self._default_channels = frozenset(
+            message.channel for message in self._messages if message.channel and message.default
+        )
+        self._taken = ("", 0)
+        self._capacity = capacity(-(-settings.MAX_CLIENTS // share))
+        self.refused: Counter[str] = Counter()
+        self._errors: dict[Client, deque[float]] = {}
+        self.groups = Groups(self.fields)
+        self.parking = self._build_parking()
+        self.fanout = Fanout(
+            self.groups,
+            self.parking,
+            compress_from=settings.COMPRESS_FROM_BYTES,
+            compress_level=settings.COMPRESSION_LEVEL,
+        )
+        self.greeting = Greeting(self.fanout, self._server_info())
+
+    def _build_parking(self) -> Parking:
+        settings = self.settings
+        return Parking(
+            Limits(settings.MAX_MESSAGE_BYTES, settings.MAX_BACKLOG_BYTES, settings.MAX_BACKLOG_FRAMES),
+            on_message=self._on_message,
+            on_gone=self._on_gone,
+            make_gap=self._make_gap,
+            ping_interval=settings.PING_INTERVAL,
+            clock=self._clock,
+        )
+
+    def _server_info(self) -> JSON:
+        return {
+            "serverPrecomputation": "enabled",
+            "features": FEATURES,
+            "architecture": "ingest and edge processes, filter groups, shared frames",
+            "maxConnections": self.settings.MAX_CLIENTS,
+        }
+
+    def start(self) -> None:
+        """Begin to serve parked connections on the current IOLoop."""
+        self.parking.start()
+
+    # -- records --------------------------------------------------------------------------------
+
+    def position(self) -> tuple[str, int]:
+        """Epoch and ``seq`` of the last record taken from the bus."""
+        return self._taken
+
+    def on_record(self, record: Record) -> None:
+        """Take a record from the bus."""
+        if isinstance(record, StateRecord):
+            self.views = record.views
+            self.state_at = self._clock.monotonic()
+            if not self._taken[0]:
+                self._taken = record.epoch, record.seq
+                self.fanout.position(record.epoch, record.seq, record.cursor)
+            return
+        if isinstance(record, TransfersRecord) and not self._is_new(record):
+            return
+        self.greeting.remember(record)
+        self.fanout.submit(record)
+
+    def _is_new(self, record: TransfersRecord) -> bool:
+        """Keep a record; whether it has to be delivered too: a new edge is sent history as well."""
+        epoch, seq = self._taken
+        self.ring.append(record)
+        if record.epoch == epoch and record.seq <= seq:
+            return False
+        self._taken = record.epoch, record.seq
+        return True
+
+    # -- opening --------------------------------------------------------------------------------
+
+    def admit(self, upgrade: Upgrade) -> tuple[Accept, Choice] | Refuse:
+        """Decide about a handshake; both doors ask here."""
+        answer = decide(
+            upgrade,
+            origin_allowed=self._origin_allowed,
+            deflate_allowed=self.settings.COMPRESSION_LEVEL > 0,
+        )
+        if isinstance(answer, Refuse):
+            self.refused[answer.code] += 1
+            return answer
+        if len(self.parking) >= self._capacity:
+            self.refused["over_capacity"] += 1
+            return FULL
+        try:
+            choice = read_query(upgrade.query, self._channels)
+            self.fields.parse(choice.filter)
+        except RequestError as error:
+            self.refused[error.code] += 1
+            return Refuse(400, error.code, error.message)
+        return answer, choice
+
+    def _origin_allowed(self, origin: str) -> bool:
+        allowed = self.settings.ALLOWED_ORIGINS
+        return not allowed or origin in allowed
+
+    def welcome(self, fd: int, address: str, accept: Accept, choice: Choice, early: bytes = b"") -> None:
+        """Park an accepted connection: answer the handshake, greet, take what came behind it."""
+        client = self.parking.park(fd, address, deflate=accept.deflate)
+        key = GroupKey(
+            self._default_channels if choice.channels is None else choice.channels,
+            choice.form or self.settings.TRANSFER_FORM,
+            accept.deflate,
+            self.fields.parse(choice.filter),
+        )
+        self.groups.join(client, key, self.fanout.seq)
+        rest = self.greeting.rest(key, self._now_ms())
+        connected = self.fanout.frame([self._connected(client, key)], accept.deflate)
+        self.parking.send(client, Frame(accept.response + connected.data + rest.data))
+        self._host.fire("client_opened", client=client.number, address=address)
+        if early and client.fd >= 0:
+            self.parking.receive(client, early)
+
+    def _connected(self, client: Client, key: GroupKey) -> bytes:
+        fanout, settings = self.fanout, self.settings
+        data = {
+            "protocol": 1,
+            "server": f"unionws/{__version__}",
+            "clientId": f"{self.name}-{client.number}",
+            "epoch": fanout.epoch,
+            "seq": fanout.seq,
+            "cursor": fanout.cursor,
+            "pingIntervalMs": settings.PING_INTERVAL * 1000,
+            "channels": sorted(key.channels),
+            "features": [],
+            "limits": {"maxMessageBytes": settings.MAX_MESSAGE_BYTES, "maxErrors": settings.MAX_ERRORS},
+        }
+        if not fanout.epoch:
+            del data["epoch"], data["seq"], data["cursor"]
+        return envelopes.message("connected", self._now_ms(), message="connected to unionws", data=data)
+
+    def _now_ms(self) -> int:
+        return milliseconds(self._clock.time())
+
+    # -- messages of clients --------------------------------------------------------------------
+
+    def _on_message(self, client: Client, message: Message) -> None:
+        if message.opcode != TEXT:
+            self.parking.close(client, 1003, "only text messages are understood")
+            return
+        # A turn under way still owes this client frames of its old filter: answer behind them.
+        self.fanout.between(lambda: self._answer(client, str(message.data)))
+
+    def _answer(self, client: Client, text: str) -> None:
+        if client.fd < 0 or client.group is None:
+            return
+        given: int | str | None = None
+        try:
+            message = parse(text)
+            given = request_id(message)
+            self._dispatcher.dispatch(Request(self, client, given), message)
+        except RequestError as error:
+            self._refuse(client, error, given)
+        except Exception:
+            log.exception("request handler failed", extra={"fields": {"client": client.number}})
+            self._refuse(client, RequestError("internal_error", "the request could not be handled"), given)
+
+    def _refuse(self, client: Client, error: RequestError, given: int | str | None) -> None:
+        self.reply(client, "error", given, code=error.code, message=error.message)
+        now = self._clock.monotonic()
+        errors = self._errors.setdefault(client, deque(maxlen=self.settings.MAX_ERRORS))
+        errors.append(now)
+        if len(errors) == self.settings.MAX_ERRORS and now - errors[0] < ERROR_WINDOW:
+            self.parking.close(client, 4008, "too many errors")
+
+    def reply(self, client: Client, type: str, given: int | str | None, **fields: JSON) -> None:
+        """Send one message to one client; ``given`` is its request's id."""
+        if given is not None:
+            fields = {"id": given, **fields}
+        payload = envelopes.message(type, self._now_ms(), **fields)
+        self.parking.send(client, self.fanout.frame([payload], client.deflate))
+
+    def regroup(self, client: Client, fields: Mapping[str, JSON], *, replace: bool) -> None:
+        """Give a client another filter."""
+        key: GroupKey = client.group.key
+        wanted = self.fields.parse(fields) if replace else self.fields.parse(fields, key.filter)
+        changed = GroupKey(key.channels, key.form, key.deflate, wanted)
+        self.groups.join(client, changed, self.fanout.seq)
+
+    # -- gaps and ends --------------------------------------------------------------------------
+
+    def _make_gap(self, client: Client, first: int, last: int) -> Frame:
+        """Tell a slow client which positions it was skipped over."""
+        data = {"channel": "transfers", "fromSeq": first + 1, "toSeq": last, "reason": "slow_consumer"}
+        payload = envelopes.message("gap", self._now_ms(), data=data, epoch=self.fanout.epoch, seq=last)
+        return Frame(self.fanout.frame([payload], client.deflate).data, first, last)
+
+    def _on_gone(self, client: Client, code: int) -> None:
+        self.groups.leave(client)
+        self._errors.pop(client, None)
+        self._host.fire("client_closed", client=client.number, address=client.address, code=code)
+
+    async def close_clients(self, reason: str) -> None:
+        """Announce the shutdown, then close everybody with 4200, in batches."""
+        low, high = SHUTDOWN_WINDOW_MS
+        data = {"reason": reason, "reconnect": {"minMs": low, "maxMs": high}}
+        words = frames_of(self.fanout.frame, envelopes.message("serverShutdown", self._now_ms(), data=data))
+        for number, client in enumerate(self.parking):
+            self.parking.close(client, 4200, reason, words(client.deflate))
+            if number % 500 == 499:
+                await sleep(0)
+        for _ in range(30):
+            if self.parking.closing == 0:
+                return
+            await sleep(0.1)
+
+    def stop(self) -> None:
+        """Close what is still open."""
+        self.parking.stop()
+
+
+def capacity(most: int) -> int:
+    """Clients one process takes: MAX_CLIENTS (0: any number), and what its descriptors allow."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = descriptors - OTHER_DESCRIPTORS
+    return min(most, held) if most else held
+
+
+def frames_of(frame: Callable[..., Frame], payload: bytes) -> Callable[[bool], bytes]:
+    """A message's bytes by compression, each encoded once."""
+    plain, packed = frame([payload], False).data, frame([payload], True).data
+    return lambda deflate: packed if deflate else plain
+
+
+class Request:
+    """A client's request as its handler sees it (:class:`unionws.RequestContext`)."""
+
+    __slots__ = ("_client", "_edge", "_id")
+
+    def __init__(self, edge: Edge, client: Client, given: int | str | None) -> None:
+        self._edge = edge
+        self._client = client
+        self._id = given
+
+    @property
+    def filter(self) -> Mapping[str, JSON]:
+        group: Group = self._client.group
+        return self._edge.fields.dump(group.filter)
+
+    def set_filter(self, fields: Mapping[str, JSON], *, replace: bool) -> None:
+        self._edge.regroup(self._client, fields, replace=replace)
+
+    def reply(self, type: str, data: JSON = None, **envelope: JSON) -> None:
+        if data is not None:
+            envelope["data"] = data
+        self._edge.reply(self._client, type, self._id, **envelope)

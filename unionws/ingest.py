@@ -1,0 +1,236 @@
+"""Ingest: polls, enriches, schedules, counts, numbers and publishes. It knows no client.
+
+A composition of the stages in flow order; each stage is handed the next one's door as a callback.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+import ujson
+from tornado.ioloop import PeriodicCallback
+
+from unionws.clock import Clock, milliseconds
+from unionws.enrich.names import chains_json
+from unionws.enrich.transfers import Enricher, fragment
+from unionws.extensions import Statistic
+from unionws.model import (
+    JSON,
+    Chain,
+    ChainsRecord,
+    ChartRecord,
+    EnrichedTransfer,
+    Record,
+    StateRecord,
+    StatusRecord,
+    Transfer,
+    TransfersRecord,
+)
+from unionws.pluginhost import PluginHost
+from unionws.scheduler.runner import Scheduler
+from unionws.settings import Settings
+from unionws.source.chains import ChainRefresher
+from unionws.source.poller import Poller
+from unionws.source.transport import Transport
+from unionws.stats.collector import Collector
+
+log = logging.getLogger("unionws.ingest")
+
+EPOCH_LETTERS = string.ascii_lowercase + string.digits
+EPOCH_LENGTH = 12
+STATE_INTERVAL_MS = 1000
+
+
+class Bus(Protocol):
+    """Ingest's end of the bus."""
+
+    def publish(self, record: Record) -> None: ...
+
+
+class Numbering:
+    """Positions of published transfers: +1 each, within one epoch.
+
+    Attributes:
+        epoch: drawn at random, since nothing yet proves continuity with an earlier run.
+        cursor: greatest ``sort_order`` published.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH))
+        self.seq = 0
+        self.cursor = ""
+
+    def take(self, items: Sequence[EnrichedTransfer]) -> None:
+        """Number some transfers."""
+        self.seq += len(items)
+        self.cursor = max(self.cursor, *(item.transfer.sort_order for item in items))
+
+
+class Ingest:
+    """One instance polls and publishes.
+
+    Args:
+        endpoint: the indexer; differs from GRAPHQL_ENDPOINT when simulated.
+    """
+
+    def __init__(
+        self, settings: Settings, host: PluginHost, bus: Bus, clock: Clock, endpoint: str | None = None
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._bus = bus
+        self._clock = clock
+        self._numbering = Numbering()
+        self._transport = Transport(endpoint or settings.GRAPHQL_ENDPOINT)
+        self._chains = ChainRefresher(self._transport, settings, on_chains=self._on_chains, clock=clock)
+        self._poller = Poller(self._transport, settings, on_batch=self._on_batch, clock=clock)
+        self._enricher = Enricher()
+        self._scheduler = Scheduler(settings, on_due=self._on_due, clock=clock)
+        statistics = host.collect("register_statistics", Statistic)
+        self._collector = Collector(settings, statistics, now=clock.time())
+        self._chart_rev = 0
+        self._status: Mapping[str, JSON] = {}
+        self._draining = False
+        self._edges: dict[str, Mapping[str, JSON]] = {}
+        self._tasks = (
+            PeriodicCallback(self._publish_chart, settings.CHART_INTERVAL * 1000),
+            PeriodicCallback(self._publish_state, STATE_INTERVAL_MS),
+        )
+
+    def start(self) -> None:
+        """Begin to poll and publish on the current IOLoop."""
+        self._scheduler.start()
+        self._chains.start()
+        self._poller.start()
+        for task in self._tasks:
+            task.start()
+        self._publish_state()
+        self._publish_chart()
+
+    async def stop(self) -> None:
+        """Stop polling, publish what is queued, say that the service is draining."""
+        self._draining = True
+        await self._poller.stop()
+        await self._chains.stop()
+        self._transport.close()
+        self._scheduler.stop()
+        self._scheduler.drain()
+        for task in self._tasks:
+            task.stop()
+        self._publish_state()
+
+    # -- edges ----------------------------------------------------------------------------------
+
+    def on_report(self, edge: str, counters: Mapping[str, JSON]) -> None:
+        """An edge's counters; all edges learn them with the next state."""
+        self._edges[edge] = counters
+
+    def on_edge_lost(self, edge: str) -> None:
+        """An edge is gone, and its clients with it."""
+        self._edges.pop(edge, None)
+
+    # -- the flow -------------------------------------------------------------------------------
+
+    def _on_chains(self, chains: tuple[Chain, ...]) -> None:
+        self._enricher.set_chains(chains)
+        self._bus.publish(ChainsRecord(self._now_ms(), chains_json(chains)))
+
+    def _on_batch(self, transfers: list[Transfer]) -> None:
+        batch = self._enricher.enrich(transfers, self._clock.time())
+        self._host.fire("enriched", transfers=batch)
+        self._scheduler.add(batch)
+
+    def _on_due(self, items: Sequence[EnrichedTransfer], late: bool) -> None:
+        self._collector.observe(items, self._clock.time())
+        self._numbering.take(items)
+        record = TransfersRecord(
+            self._numbering.epoch,
+            self._numbering.seq,
+            self._numbering.cursor,
+            late,
+            self._now_ms(),
+            tuple([fragment(item) for item in items]),
+        )
+        self._bus.publish(record)
+        self._host.fire("published", record=record)
+
+    # -- figures and state ----------------------------------------------------------------------
+
+    def _publish_chart(self) -> None:
+        snapshot = self._collector.snapshot(self._clock.time())
+        if snapshot.rev == self._chart_rev:
+            return
+        self._chart_rev = snapshot.rev
+        self._bus.publish(ChartRecord(self._now_ms(), snapshot.rev, snapshot.chart, snapshot.rates))
+
+    def _publish_state(self) -> None:
+        numbering = self._numbering
+        source = self._poller.stats()
+        views = {
+            "upstream": source,
+            "position": {"epoch": numbering.epoch, "seq": numbering.seq, "cursor": self._cursor(source)},
+            "scheduler": self._scheduler.view(),
+            "graphql": self._graphql_view(source),
+            "buckets": self._buckets_view(),
+            "edges": dict(self._edges),
+            "plugins": {"plugins": [asdict(info) for info in self._host.plugins()]},
+        }
+        state = StateRecord(self._now_ms(), numbering.epoch, numbering.seq, numbering.cursor, views)
+        self._bus.publish(state)
+        self._publish_status(source)
+
+    def _cursor(self, source: Mapping[str, JSON]) -> str:
+        """The greatest cursor published, or the one polling began at."""
+        return self._numbering.cursor or source.get("cursor") or ""
+
+    def _graphql_view(self, source: Mapping[str, JSON]) -> dict[str, JSON]:
+        transport = source["transport"]
+        return {
+            "graphqlClient": {
+                "endpoint": transport["endpoint"],
+                "timeout": transport["timeout"],
+                "transport": transport,
+            },
+            "polls": source["polls"],
+            "failures": source["failures"],
+            "lastSuccess": source["lastSuccess"],
+            "lastError": source["lastError"],
+            "latency": transport["latencyMs"],
+            "source": source,
+            "chains": self._chains.stats(),
+        }
+
+    def _buckets_view(self) -> dict[str, JSON]:
+        coverage = self._collector.coverage
+        return {
+            "since": milliseconds(coverage.since),
+            "published": self._numbering.seq,
+            "snapshots": self._chart_rev,
+            "failures": self._collector.failures(),
+        }
+
+    def _publish_status(self, source: Mapping[str, JSON]) -> None:
+        """Tell clients when the state changed; a longer lag alone is no change."""
+        status = {"system": self._system(source), "upstream": source["state"]}
+        if status == self._status:
+            return
+        self._status = status
+        lag = (
+            {} if source["lastSuccess"] is None else {"lagMs": max(0, self._now_ms() - source["lastSuccess"])}
+        )
+        self._bus.publish(StatusRecord(self._now_ms(), ujson.dumps({**status, **lag}).encode()))
+
+    def _system(self, source: Mapping[str, JSON]) -> str:
+        if self._draining:
+            return "draining"
+        if source["lastSuccess"] is None:
+            return "warming"
+        return "online" if source["state"] == "ok" else "degraded"
+
+    def _now_ms(self) -> int:
+        return milliseconds(self._clock.time())
