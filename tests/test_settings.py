@@ -66,6 +66,8 @@ def test_bare_names_are_only_the_four_documented_ones() -> None:
         ("PLUGINS=a, 'b' ,", "PLUGINS", ("a", "b")),
         ("PLUGINS=['a', \"b\"]", "PLUGINS", ("a", "b")),
         ("PLUGINS=", "PLUGINS", ()),
+        ("EDGE_PROCESSES=AUTO", "EDGE_PROCESSES", "auto"),
+        ("EDGE_PROCESSES=2", "EDGE_PROCESSES", 2),
         ("LOG_LEVEL=debug,source=info", "LOG_LEVEL", "debug,source=info"),
     ],
 )
@@ -87,6 +89,8 @@ def test_text_is_read_by_the_settings_type(text: str, name: str, expected: objec
         ("OVERLAP_SECONDS=-1", "must be a number from 0 to 600 (s)"),
         ("MAINNET_ONLY=maybe", "must be true or false"),
         ("TRANSFER_FORM=both", "must be one of batch, single"),
+        ("EDGE_PROCESSES=many", "must be a whole number from 0 to 256, or auto"),
+        ("EDGE_PROCESSES=-1", "must be a whole number from 0 to 256, or auto"),
         ("PLUGINS=[1, 2]", "must be a list"),
         ("PLUGINS=[a", "must be a list"),
         ("GRAPHQL_ENDPOINT=ftp://x", "must be an http:// or https:// URL"),

@@ -91,17 +91,18 @@ def _converted(row: Row, convert: Callable[[Any], Any], value: Any) -> Any:
 
 def checked(row: Row, value: Any) -> Any:
     """``value`` when it lies within the row's bounds, choices and check."""
-    if row.kind == "count" and value in row.choices:
-        return value
-    if row.kind == "count" and isinstance(value, str):
-        raise ValueError(f"must be {allowed(row)}")
-    too_low = row.low is not None and value < row.low
-    too_high = row.high is not None and value > row.high
-    if too_low or too_high or (row.choices and row.kind != "count" and value not in row.choices):
+    if value not in row.choices and not _within(row, value):
         raise ValueError(f"must be {allowed(row)}")
     if row.check is not None:
         row.check(value)
     return value
+
+
+def _within(row: Row, value: Any) -> bool:
+    """Whether a value that is none of the choices may stand beside them, and within the bounds."""
+    if isinstance(value, (str, tuple)):
+        return not row.choices
+    return (row.low is None or value >= row.low) and (row.high is None or value <= row.high)
 
 
 def allowed(row: Row) -> str:

@@ -1,0 +1,56 @@
+# Settings of this installation: plain assignments, one a line; README.md beside this file explains each.
+# All stand at their defaults. To change one, remove the # before it; `unionws check` validates the file.
+
+# ------------------------------------------------------------------------------------------ Upstream
+
+# GRAPHQL_ENDPOINT = "https://staging.graphql.union.build/v1/graphql"
+# POLL_INTERVAL = 500  # ms
+# POLL_LIMIT = 100  # rows
+# MAINNET_ONLY = False
+# LAST_SORT_ORDER = ""
+# OVERLAP_SECONDS = 15.0  # s
+
+# ---------------------------------------------------------------------------------------- Scheduling
+
+# SPREAD_MS = 3000  # ms
+# FUTURE_BUFFER_MS = 1000  # ms
+# JITTER_MS = 500  # ms
+# TRANSFER_AGE_THRESHOLD = 60.0  # s
+# MAX_TRANSFERS_PER_FRAME = 5  # transfers
+
+# ---------------------------------------------------------------------------------------- Statistics
+
+# SHORT_WINDOW = "1m"
+# CHART_INTERVAL = 5.0  # s
+
+# ----------------------------------------------------------------------------------------- Processes
+
+# EDGE_PROCESSES = 0
+
+# ------------------------------------------------------------------------------------------- Clients
+
+# HOST = ""
+# PORT = 8080
+# TRANSFER_FORM = "batch"
+# MAX_MESSAGE_BYTES = 16384  # bytes
+# MAX_CLIENTS = 100000
+# ALLOWED_ORIGINS = []
+# MAX_ERRORS = 50  # messages
+# MAX_BACKLOG_BYTES = 262144  # bytes
+# MAX_BACKLOG_FRAMES = 1000  # frames
+# SEND_BUFFER_BYTES = 65536  # bytes
+# COMPRESSION_LEVEL = 6
+# COMPRESS_FROM_BYTES = 512  # bytes
+# PING_INTERVAL = 54  # s
+# HISTORY_RING = 10000  # transfers
+
+# ------------------------------------------------------------------------------------------- Plugins
+
+# PLUGINS = []
+# PLUGINS_DIR = "plugins"
+# DISABLED_PLUGINS = []
+
+# ---------------------------------------------------------------------------------------------- Logs
+
+# LOG_FORMAT = "auto"
+# LOG_LEVEL = "INFO"
