@@ -15,6 +15,9 @@ from unionws.source.simulator.world import ChainFacts, Token, load_world
 GENESIS = 1_600_000_000.0
 """Unix seconds of block 0 of every chain."""
 
+LIFE_OF_LATENCY = 1.1
+"""A packet's life is shorter than this many times its two latencies (the way there and back)."""
+
 TIMEOUT = 6
 """Number of the transaction that ends a packet nobody relayed."""
 

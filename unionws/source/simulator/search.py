@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from unionws.source.simulator.identifiers import Identifiers
-from unionws.source.simulator.rows import GENESIS, Moment, height_at, steps, transaction_at
+from unionws.source.simulator.rows import GENESIS, LIFE_OF_LATENCY, Moment, height_at, steps, transaction_at
 from unionws.source.simulator.traffic import LONGEST_DELAY, Row, Traffic, stamp
 from unionws.source.simulator.world import load_world
 
@@ -151,7 +151,13 @@ def _transaction_test(number: int, moment: Moment) -> Test:
 
 
 def _block_test(chain: int, height: int, moment: Moment) -> Test:
+    start = GENESIS + height * load_world().chains[chain].block_seconds
+
     def passes(row: Row) -> bool:
+        if chain not in (row.route.source.number, row.route.destination.number):
+            return False
+        if start - row.sent > LIFE_OF_LATENCY * (row.recv_after + row.ack_after):
+            return False
         happened = (step for step in steps(row) if step.at <= moment.now and step.chain.number == chain)
         return any(height_at(step.chain, step.at) == height for step in happened)
 

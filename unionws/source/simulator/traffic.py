@@ -25,8 +25,10 @@ from unionws.source.simulator.world import LATENCY_SIGMA, Route, load_world
 ROWS_PER_BLOCK = 100
 CACHED_ROWS = 8_000
 LONGEST_BLOCK = 600
-LONGEST_DELAY = 10.0
+LONGEST_DELAY = 12.0
 """No row becomes visible later than this many seconds after it was sent."""
+STRAGGLERS = 0.02
+"""Fraction of rows indexed a little behind the others of their second, even without faults."""
 
 _DAY = 86_400
 _PEAK_HOUR = 15
@@ -63,7 +65,9 @@ class Row(NamedTuple):
         amount, fee: base units; the receiver gets ``amount - fee``.
         recv_after, ack_after: seconds from sending to receipt, from receipt to acknowledgement.
         outcome: ``received``, ``failed`` (received, not executed) or ``timeout``.
-        delay: seconds until the indexer shows it; late_draw, late_delay: the same for late rows.
+        delay: seconds from the end of its second until the indexer shows it. All rows of a second
+            appear together, as blocks are indexed, but for stragglers.
+        late_draw, late_delay: decides whether it is late, and by how many seconds.
         style: 0 to 99, decides the details of its form.
     """
 
@@ -96,7 +100,7 @@ class Row(NamedTuple):
     def visible_at(self, late: float) -> float:
         """Unix seconds from which the indexer shows it, when the fraction ``late`` of rows is late."""
         late_by = self.late_delay if self.late_draw < late else 0.0
-        return self.second + self.micros / 1e6 + self.delay + late_by
+        return self.second + 1 + self.delay + late_by
 
 
 class Traffic:
@@ -168,7 +172,8 @@ class Traffic:
         prefix = f"{text}-{packet_hash}-{route.source.universal_chain_id}"
         times = (latency(random, route.latency), latency(random, route.back))
         outcome = _outcome(draw())
-        shown = (0.3 + 0.9 * draw(), draw(), 2.0 + 6.0 * draw())
+        straggles = 1.5 * draw() if draw() < STRAGGLERS else 0.0
+        shown = (_indexing_delay(second) + straggles, draw(), 2.0 + 6.0 * draw())
         micros, batch = int(draw() * 1e6), draw() < _BATCHES
         for index in range(1 + batch):
             head = (f"{prefix}-{index:03d}", packet, packet_hash, index, batch, second, micros)
@@ -216,6 +221,11 @@ def poisson(random: Random, mean: float) -> int:
 def latency(random: Random, median: float) -> float:
     """A log-normal draw around ``median``, cut at three sigma."""
     return median * math.exp(LATENCY_SIGMA * max(-3.0, min(3.0, random.gauss(0.0, 1.0))))
+
+
+def _indexing_delay(second: int) -> float:
+    """0.2 to 0.9 s, the same for all rows of a second, so that seconds appear in order."""
+    return 0.2 + 0.7 * (second * 0.6180339887 % 1.0)
 
 
 def _outcome(draw: float) -> str:
