@@ -9,6 +9,7 @@ import logging
 import resource
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from tornado.gen import sleep
 
@@ -24,7 +25,6 @@ from unionws.connections.fastdoor import FULL
 from unionws.connections.handshake import Accept, Refuse, Upgrade, decide
 from unionws.connections.inbox import Message
 from unionws.connections.parking import Limits, Parking
-from unionws.connections.query import Choice
 from unionws.connections.query import read as read_query
 from unionws.connections.requests import Dispatcher, parse, request_id
 from unionws.errors import RequestError
@@ -84,6 +84,7 @@ class Edge:
         self._taken = ("", 0)
         self._capacity = capacity(-(-settings.MAX_CLIENTS // share))
         self.refused: Counter[str] = Counter()
+        self._key = lru_cache(maxsize=1024)(self._group_key)
         self._errors: dict[Client, deque[float]] = {}
         self.groups = Groups(self.fields)
         self.parking = self._build_parking()
@@ -149,7 +150,7 @@ class Edge:
 
     # -- opening --------------------------------------------------------------------------------
 
-    def admit(self, upgrade: Upgrade) -> tuple[Accept, Choice] | Refuse:
+    def admit(self, upgrade: Upgrade) -> tuple[Accept, GroupKey] | Refuse:
         """Decide about a handshake; both doors ask here."""
         answer = decide(
             upgrade,
@@ -157,32 +158,35 @@ class Edge:
             deflate_allowed=self.settings.COMPRESSION_LEVEL > 0,
         )
         if isinstance(answer, Refuse):
-            self.refused[answer.code] += 1
-            return answer
+            return self._refused(answer)
         if len(self.parking) >= self._capacity:
-            self.refused["over_capacity"] += 1
-            return FULL
+            return self._refused(FULL)
         try:
-            choice = read_query(upgrade.query, self._channels)
-            self.fields.parse(choice.filter)
+            return answer, self._key(upgrade.query, answer.deflate)
         except RequestError as error:
-            self.refused[error.code] += 1
-            return Refuse(400, error.code, error.message)
-        return answer, choice
+            return self._refused(Refuse(400, error.code, error.message))
+
+    def _refused(self, answer: Refuse) -> Refuse:
+        self.refused[answer.code] += 1
+        return answer
 
     def _origin_allowed(self, origin: str) -> bool:
         allowed = self.settings.ALLOWED_ORIGINS
         return not allowed or origin in allowed
 
-    def welcome(self, fd: int, address: str, accept: Accept, choice: Choice, early: bytes = b"") -> None:
-        """Park an accepted connection: answer the handshake, greet, take what came behind it."""
-        client = self.parking.park(fd, address, deflate=accept.deflate)
-        key = GroupKey(
+    def _group_key(self, query: str, deflate: bool) -> GroupKey:
+        """The group a URL's query chooses; kept for the next who asks the same."""
+        choice = read_query(query, self._channels)
+        return GroupKey(
             self._default_channels if choice.channels is None else choice.channels,
             choice.form or self.settings.TRANSFER_FORM,
-            accept.deflate,
+            deflate,
             self.fields.parse(choice.filter),
         )
+
+    def welcome(self, fd: int, address: str, accept: Accept, key: GroupKey, early: bytes = b"") -> None:
+        """Park an accepted connection: answer the handshake, greet, take what came behind it."""
+        client = self.parking.park(fd, address, deflate=accept.deflate)
         self.groups.join(client, key, self.fanout.seq)
         rest = self.greeting.rest(key, self._now_ms())
         connected = self.fanout.frame([self._connected(client, key)], accept.deflate)

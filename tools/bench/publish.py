@@ -12,16 +12,18 @@ import argparse
 import asyncio
 import json
 import os
-import signal
+import socket
 
 from tornado.ioloop import PeriodicCallback
 
-from unionws.app import EdgeServer, listen, load_plugins
+from unionws.app import load_plugins, run_edge, run_process, supervise
 from unionws.bus.local import LocalBus
+from unionws.bus.unix import UnixBus
 from unionws.clock import SystemClock, milliseconds
 from unionws.edge import Edge
+from unionws.listening import listen
 from unionws.model import Fragment, StateRecord, TransfersRecord
-from unionws.settings import load_settings
+from unionws.settings import Settings, load_settings
 
 ENVELOPE_BYTES = 130
 EPOCH = "benchmark0"
@@ -34,7 +36,7 @@ class Publisher:
         size: bytes of the whole transfers message.
     """
 
-    def __init__(self, bus: LocalBus, size: int) -> None:
+    def __init__(self, bus: LocalBus | UnixBus, size: int) -> None:
         self._bus = bus
         self._size = size
         self._clock = SystemClock()
@@ -53,7 +55,7 @@ class Publisher:
 
     def _item(self) -> Fragment:
         order = f"{self.seq:020}"
-        head = '{"sort_order":"%s","source_chain":{"universal_chain_id":"union.union-1"},"filler":"' % order
+        head = f'{{"sort_order":"{order}","source_chain":{{"universal_chain_id":"union.union-1"}},"filler":"'
         filler = "x" * max(0, self._size - ENVELOPE_BYTES - len(head) - 2)
         return Fragment(
             sort_order=order,
@@ -73,30 +75,45 @@ class Publisher:
         return milliseconds(self._clock.time())
 
 
-async def run(options: argparse.Namespace) -> None:
-    """Serve and publish until SIGTERM or SIGINT."""
-    overrides = [f"PORT={options.port}", "HOST=127.0.0.1", "LOG_LEVEL=WARNING", "PLUGINS_DIR=", *options.set]
-    settings = load_settings(None, overrides, {})
-    listeners = listen(settings)
-    edge = Edge(settings, load_plugins(settings), SystemClock())
-    bus = LocalBus()
-    bus.subscribe(edge.on_record)
-    server = EdgeServer(edge, settings, SystemClock())
-    server.start(listeners)
+async def publish(bus: LocalBus | UnixBus, options: argparse.Namespace, stopping: asyncio.Event) -> None:
+    """In ingest's place: publish until ``stopping``."""
     publisher = Publisher(bus, options.bytes)
     publisher.state()
     ticks = [PeriodicCallback(publisher.state, 1000), PeriodicCallback(publisher.tick, 1000 / options.rate)]
     for tick in ticks:
         tick.start()
-    ready = {"port": listeners[0].getsockname()[1], "pids": [os.getpid()]}
-    print(json.dumps(ready), flush=True)
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     await stopping.wait()
     for tick in ticks:
         tick.stop()
-    await server.stop("shutdown")
+
+
+def run_one(settings: Settings, options: argparse.Namespace) -> None:
+    """Publisher and edge in this process."""
+    host, [listener] = load_plugins(settings), listen(settings)
+
+    async def work(stopping: asyncio.Event) -> None:
+        bus = LocalBus()
+        edge = asyncio.ensure_future(
+            run_edge(Edge(settings, host, SystemClock()), bus, settings, listener, stopping)
+        )
+        say(listener, [os.getpid()])
+        await asyncio.gather(edge, publish(bus, options, stopping))
+
+    run_process(host, settings, work)
+
+
+def run_many(settings: Settings, options: argparse.Namespace) -> None:
+    """The publisher as the supervisor's first process, and edges of their own."""
+    host, listeners = load_plugins(settings), listen(settings, options.edges)
+    supervisor = supervise(settings, host, listeners, lambda stopping, bus: publish(bus, options, stopping))
+    supervisor.start()
+    say(listeners[0], [os.getpid(), *supervisor.pids])
+    supervisor.wait()
+
+
+def say(listener: socket.socket, pids: list[int]) -> None:
+    """Tell who started this where clients connect and which processes to measure."""
+    print(json.dumps({"port": listener.getsockname()[1], "pids": pids}), flush=True)
 
 
 def main() -> None:
@@ -104,8 +121,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--rate", type=float, default=10.0, help="records a second")
     parser.add_argument("--bytes", type=int, default=1024, help="bytes of one transfers message")
+    parser.add_argument("--edges", type=int, default=0, help="edge processes; 0: one process for all")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
-    asyncio.run(run(parser.parse_args()))
+    options = parser.parse_args()
+    given = [f"PORT={options.port}", "HOST=127.0.0.1", "LOG_LEVEL=WARNING", "PLUGINS_DIR=", "MAX_CLIENTS=0"]
+    settings = load_settings(None, [*given, *options.set], {})
+    if options.edges:
+        run_many(settings, options)
+    else:
+        run_one(settings, options)
 
 
 if __name__ == "__main__":

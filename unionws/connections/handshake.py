@@ -11,6 +11,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import ujson
 
@@ -161,6 +162,7 @@ FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
 MAX_OFFERS = 32
 
 
+@lru_cache(maxsize=256)  # browsers send the same few offers over and over
 def deflate_answer(header: str) -> str:
     """The answer to the first permessage-deflate offer in Sec-WebSocket-Extensions we can take, or "".
 

@@ -92,11 +92,12 @@ class Parking:
         self._epoll = select.epoll()
         self._tick = 0
         self._numbers = 0
+        self._open = 0
         self._sweeper = PeriodicCallback(self.sweep, 1000)
         self.counters = Counters()
 
     def __len__(self) -> int:
-        return sum(len(slot) for slot in self._slots) - len(self._closing)
+        return self._open
 
     def __iter__(self) -> Iterator[Client]:
         for slot in self._slots:
@@ -134,6 +135,7 @@ class Parking:
         self._epoll.register(fd, READABLE)
         self._slot(fd)[fd] = client
         self.counters.opened += 1
+        self._open += 1
         return client
 
     def _slot(self, fd: int) -> dict[int, Client]:
@@ -170,6 +172,7 @@ class Parking:
 
     def _leave(self, client: Client, code: int) -> None:
         self.counters.closed += 1
+        self._open -= 1
         self._on_gone(client, code)
 
     def _drop(self, client: Client, code: int) -> None:
