@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unionws.source.simulator.rows import TRANSFER_FIELDS, Moment, steps, timestamp
+from unionws.source.simulator.rows import TRANSFER_FIELDS, Moment
 from unionws.source.simulator.search import (
     HISTORY_SECONDS,
     SCAN_ROWS,
@@ -229,12 +229,3 @@ def test_late_rows_appear_behind_the_newest_cursor(late: float, low: float, high
     assert low < len(settled - seen) / len(settled) < high
     rescan = {row.sort_order for row in pages("gt", stamp(int(NOW)), len(settled), now=NOW + 130, late=late)}
     assert settled <= rescan
-
-
-def test_steps_are_in_order_and_timestamps_are_rfc3339() -> None:
-    """A packet's life runs forward, and times carry microseconds and either form of UTC."""
-    for row in rows_between(TRAFFIC, NOW - 100, NOW):
-        times = [step.at for step in steps(row)]
-        assert times == sorted(times)
-    assert timestamp(1_750_000_000.25) == "2025-06-15T15:06:40.250000+00:00"
-    assert timestamp(1_750_000_000.25, 4) == "2025-06-15T15:06:40.250000Z"

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import pytest
 
-from unionws.source.simulator.rows import TRANSFER_FIELDS, Moment
 from unionws.source.simulator.traffic import (
     CACHED_ROWS,
     LONGEST_DELAY,
@@ -146,26 +145,3 @@ def test_visibility_is_pure_and_bounded() -> None:
     assert 0.17 < len(late) / len(rows) < 0.23
     assert all(1.99 < seconds < 8.01 for seconds in late)
     assert all(0 < row.visible_at(1.0) - row.sent < LONGEST_DELAY for row in rows)
-
-
-def test_a_receipt_appears_when_its_latency_has_passed_and_stays() -> None:
-    """Facts of a row only ever go from unknown to known."""
-    source = traffic()
-    row = next(row for row in source.block(NOON // source.span) if row.outcome == "received")
-    received = TRANSFER_FIELDS["transfer_recv_timestamp"]
-    before = received(row, Moment(row.sent + row.recv_after - 0.01, source.ids))
-    after = [received(row, Moment(row.sent + row.recv_after + later, source.ids)) for later in (0.01, 9e5)]
-    assert before is None
-    assert after[0] is not None
-    assert after[0] == after[1]
-
-
-def test_a_packet_nobody_relays_times_out() -> None:
-    """A timed-out packet is never received and has its time-out instead."""
-    source = traffic()
-    row = next(row for row in rows_of(source, 6000) if row.outcome == "timeout")
-    moment = Moment(row.sent + 1e6, source.ids)
-    assert TRANSFER_FIELDS["transfer_recv_timestamp"](row, moment) is None
-    assert TRANSFER_FIELDS["transfer_timeout_timestamp"](row, moment) is not None
-    traces = TRANSFER_FIELDS["traces"](row, moment)
-    assert [trace["timestamp"] is not None for trace in traces] == [True] + [False] * 5
