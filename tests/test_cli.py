@@ -198,8 +198,9 @@ def test_plugins_lists_name_state_place_and_hooks(
     assert "plugin 'worse' (plugins/worse.py): has no hook implementation" in captured.err
 
 
-def test_output_into_a_closed_pipe_is_no_error() -> None:
-    """`unionws plugins | head -0` ends quietly."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_into_a_closed_pipe_is_no_error(unbuffered: str) -> None:
+    """`unionws plugins | head -0` ends quietly, whenever the output is written."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
@@ -209,6 +210,7 @@ def test_output_into_a_closed_pipe_is_no_error() -> None:
             stderr=subprocess.PIPE,
             text=True,
             timeout=60,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
-        return command(parsed)
+        code = command(parsed)
+        sys.stdout.flush()  # here, not at exit, so that a reader who has gone is noticed below
+        return code
     except SettingsError as error:
         _complain(f"cannot start, {_counted(len(error.problems), 'problem')}:", *error.problems)
         return 1
