@@ -19,7 +19,7 @@ from unionws.source.simulator.world import load_world
 
 HISTORY_SECONDS = 60 * 86_400
 MAX_LIMIT = 100
-SCAN_ROWS = 20_000
+SCAN_ROWS = 10_000
 
 Test = Callable[[Row], bool]
 
