@@ -18,6 +18,8 @@ setup(
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
+    license_files=["LICENSE"],
+    author="unionws contributors",
     python_requires=">=3.10",
     packages=find_packages(include=["unionws", "unionws.*"]),
     package_data={"unionws": ["py.typed", "source/*.graphql", "source/simulator/*.json"]},
@@ -48,5 +50,6 @@ setup(
         "uvloop": ["uvloop>=0.19"],
         "redis": ["redis>=5"],
     },
+    zip_safe=False,
     entry_points={"console_scripts": ["unionws = unionws.cli:main"]},
 )
