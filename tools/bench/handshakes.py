@@ -25,6 +25,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Handshakes per second and server core.")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured time of each row")
     parser.add_argument("--at-once", type=int, default=200, help="connections being opened at a time")
+    parser.add_argument("--warm", type=float, default=0.5, help="seconds before measuring")
     parser.add_argument("--load-processes", type=int, default=2)
     parser.add_argument("--plain", action="store_true", help="only the headers every client needs")
     parser.add_argument("--path", action="append", help=f"path of unionws; default {' and '.join(PATHS)}")
@@ -45,9 +46,9 @@ def command(name: str, c_loop: Path) -> list[str]:
 def measure(name: str, path: str, args: argparse.Namespace, c_loop: Path, client: Path) -> list[str]:
     """One row of the table."""
     harness.note(f"{name} {path}: {args.seconds:g} s")
-    extra = ["-H", "-w", "0.5"] + ([] if args.plain else ["-b", "-z"])
+    extra = ["-H", "-w", str(args.warm)] + ([] if args.plain else ["-b", "-z"])
     with harness.Server(command(name, c_loop)) as server:
-        time.sleep(0.5)
+        time.sleep(args.warm)
         argv = harness.load_command(
             client,
             server.port,

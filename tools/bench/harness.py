@@ -107,7 +107,7 @@ class Child:
         try:
             rest, _ = process.communicate(timeout=15)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipe open too
             rest, _ = process.communicate()
         return rest
 

@@ -64,12 +64,12 @@ typedef struct { int go, stop; double go_at; } Control;
 typedef struct {
   const char *host, *path;
   int port, connections, processes, at_once, stall, wait_for_line, handshakes;
-  double seconds, warm;
+  double seconds, warm, drain;
   char headers[2048];
 } Options;
 
 static Options options = {.host = "127.0.0.1", .path = "/ws", .port = 8080, .connections = 1000, .processes = 1,
-                          .at_once = 256, .seconds = 10, .warm = 1};
+                          .at_once = 256, .seconds = 10, .warm = 1, .drain = 3};
 static Control *control;
 static Report *reports, *mine;
 static Conn *conns;
@@ -378,7 +378,7 @@ static void drain_stalled(void) {
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, conns[i].fd, &event);
     conns[i].stage = OPEN, any = 1;
   }
-  double until = now_seconds(CLOCK_MONOTONIC) + 3;
+  double until = now_seconds(CLOCK_MONOTONIC) + options.drain;
   while (any && now_seconds(CLOCK_MONOTONIC) < until) poll_once(20);
 }
 
@@ -558,7 +558,7 @@ static void build_request(void) {
 
 static void usage(void) {
   fprintf(stderr, "usage: loadclient [-a HOST] [-p PORT] [-u PATH] [-n CONNECTIONS] [-P PROCESSES] [-d SECONDS] [-w WARM_SECONDS]\n"
-                  "                  [-c OPENING_AT_ONCE] [-s STALLED] [-e HEADER]... [-b] [-z] [-g] [-H]\n"
+                  "                  [-c OPENING_AT_ONCE] [-s STALLED] [-D DRAIN_SECONDS] [-e HEADER]... [-b] [-z] [-g] [-H]\n"
                   "  -b a browser's headers   -z offer permessage-deflate   -g start at a line on stdin   -H handshake rate\n");
   exit(2);
 }
@@ -567,7 +567,7 @@ static void parse(int argc, char **argv) {
   static const struct option longs[] = {{"stall", 1, 0, 's'}, {"handshakes", 0, 0, 'H'}, {"browser", 0, 0, 'b'},
                                         {"deflate", 0, 0, 'z'}, {"header", 1, 0, 'e'}, {0}};
   int option;
-  while ((option = getopt_long(argc, argv, "a:p:u:n:P:d:w:c:s:e:bzgH", longs, NULL)) != -1) switch (option) {
+  while ((option = getopt_long(argc, argv, "a:p:u:n:P:d:w:c:s:D:e:bzgH", longs, NULL)) != -1) switch (option) {
     case 'a': options.host = optarg; break;
     case 'p': options.port = atoi(optarg); break;
     case 'u': options.path = optarg; break;
@@ -577,6 +577,7 @@ static void parse(int argc, char **argv) {
     case 'w': options.warm = atof(optarg); break;
     case 'c': options.at_once = atoi(optarg); break;
     case 's': options.stall = atoi(optarg); break;
+    case 'D': options.drain = atof(optarg); break;
     case 'e': add_header(optarg); break;
     case 'b': add_browser_headers(); break;
     case 'z': add_header("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"); break;
