@@ -1,0 +1,89 @@
+"""Under 100 KB, whatever the traffic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stats.traffic import NOW, Traffic
+from unionws.builtin.statistics import register_statistics
+from unionws.extensions import Statistic
+from unionws.settings import Settings
+from unionws.stats.collector import Collector
+from unionws.stats.guard import encode
+from unionws.stats.trim import fit
+
+DAY = 86_400
+
+
+class Fixed:
+    """A plugin's statistic that always says the same."""
+
+    def __init__(self, figures: Any) -> None:
+        self.figures = figures
+
+    def observe(self, batch: object, now: float) -> None: ...
+
+    def snapshot(self, now: float) -> Any:
+        return self.figures
+
+
+def busy(limit: int, plugins: int = 0) -> Collector:
+    """25 chains, 50 routes, 30 assets, every window full."""
+    settings = Settings()
+    statistics = [*register_statistics(settings)]
+    statistics += [Statistic(f"acme.p{n}", Fixed({"x": "y" * (1000 + n)})) for n in range(plugins)]
+    collector = Collector(settings, statistics, now=NOW - 61 * DAY, limit=limit)
+    traffic = Traffic(chains=25, routes=50, assets=30, wallets=3000)
+    for age in (60 * DAY, DAY, 600, 20):
+        collector.observe(list(traffic.over(NOW - age, NOW, 1200)), NOW)
+    return collector
+
+
+def lengths(data: Any) -> list[int]:
+    assets, chains = data["assetVolumeData"], data["chainFlowData"]
+    inner = [[len(a["topRoutes"]) for a in assets["assetVolumeTimeScale"]["30d"]]]
+    inner += [[len(c["topAssets"]) for c in chains["chainFlowTimeScale"]["30d"]]]
+    return inner[0] + inner[1]
+
+
+def test_the_busiest_believable_message_stays_under_100_kb_with_whole_lists() -> None:
+    """Without the limit it would be more than twice that; ten items stay in every list."""
+    snapshot = busy(99_000).snapshot(NOW)
+    assert 95_000 < len(snapshot.chart) < 99_900
+    assert len(busy(1_000_000).snapshot(NOW).chart) > 200_000
+    data = snapshot.data
+    for scale in (
+        data["popularRoutesTimeScale"],
+        data["activeSendersTimeScale"],
+        data["chainFlowData"]["chainFlowTimeScale"],
+        data["assetVolumeData"]["assetVolumeTimeScale"],
+    ):
+        assert [len(items) for items in scale.values()] == [10] * 7
+    assert data["chainFlowData"]["chains"] == data["chainFlowData"]["chainFlowTimeScale"]["1m"]
+
+
+@pytest.mark.parametrize("limit", [120_000, 150_000, 200_000])
+def test_the_first_items_keep_their_inner_lists_longest(limit: int) -> None:
+    """Room is used up, later ranks lose first, and nothing is longer than in the item above it by far."""
+    snapshot = busy(limit).snapshot(NOW)
+    assert limit - 1000 < len(encode(snapshot.data)) < limit + 700
+    assets = lengths(snapshot.data)[:10]
+    assert min(assets[:5]) >= max(assets[5:])
+    assert max(assets[:5]) - min(assets[:5]) <= 1
+
+
+def test_what_fits_is_not_touched() -> None:
+    """The limit itself is allowed."""
+    data = dict(busy(1_000_000).snapshot(NOW).data)
+    whole = encode(data)
+    assert fit(data, len(whole)) == whole
+
+
+def test_plugins_figures_go_last_and_the_largest_first() -> None:
+    """Only when the bare lists leave no room for them."""
+    data = busy(99_000, plugins=8).snapshot(NOW).data
+    assert 0 < len(data["ext"]) < 8
+    assert set(data["ext"]) == {f"acme.p{n}" for n in range(len(data["ext"]))}
+    assert set(lengths(data)) == {0}

@@ -1,0 +1,44 @@
+"""The last time something was seen and what it was called then, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Book(Generic[K]):
+    """Key → (time, label) of its newest event, for keys that are recent or listed.
+
+    Two generations: when the young one is full it becomes the old one, and the old one goes.
+    ``find`` carries what it finds over, so what is listed at each snapshot stays known.
+
+    Args:
+        size: keys in one generation.
+    """
+
+    __slots__ = ("_old", "_size", "_young")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._young: dict[K, tuple[float, str]] = {}
+        self._old: dict[K, tuple[float, str]] = {}
+
+    def note(self, key: K, time: float, label: str) -> None:
+        """Remember an event, unless a newer one is known."""
+        entry = self._young.get(key) or self._old.get(key)
+        if entry is None or time >= entry[0]:
+            self._put(key, (time, label))
+
+    def find(self, key: K) -> tuple[float, str] | None:
+        """Time and label of the newest event, or None when it was forgotten."""
+        entry = self._young.get(key)
+        if entry is None and (entry := self._old.get(key)) is not None:
+            self._put(key, entry)
+        return entry
+
+    def _put(self, key: K, entry: tuple[float, str]) -> None:
+        if len(self._young) >= self._size and key not in self._young:
+            self._young, self._old = {}, self._young
+        self._young[key] = entry

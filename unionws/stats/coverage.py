@@ -1,0 +1,68 @@
+"""Which spans of time the statistics really cover: uptime, and what is added to it later."""
+
+from __future__ import annotations
+
+from unionws.stats.windows import WINDOWS, Window
+
+FLAGS = {
+    "30s": "has30Seconds",
+    "1m": "hasMinute",
+    "5m": "has5Minutes",
+    "1h": "hasHour",
+    "1d": "hasDay",
+    "7d": "has7Days",
+    "14d": "has14Days",
+    "30d": "has30Days",
+}
+
+
+class Coverage:
+    """Spans of event time of which every transfer was seen.
+
+    The live span grows with ``now``; persisted or back-filled spans are added, and count for a
+    window once they join the live one without a hole.
+
+    Args:
+        started: Unix seconds when counting began.
+        short: window that the one-minute fields carry (setting SHORT_WINDOW).
+    """
+
+    def __init__(self, started: float, short: str = "1m") -> None:
+        self.started = started
+        self._short = short
+        self._spans: list[tuple[float, float]] = []
+        self._since = started
+
+    def add(self, start: float, end: float) -> None:
+        """Cover ``[start, end]`` as well (Unix seconds); spans may overlap and come in any order."""
+        self._spans.append((start, end))
+        for lower, upper in sorted(self._spans, key=lambda span: span[1], reverse=True):
+            if upper >= self._since:
+                self._since = min(self._since, lower)
+
+    @property
+    def since(self) -> float:
+        """Start of the unbroken span that reaches up to now."""
+        return self._since
+
+    def uptime(self, now: float) -> int:
+        """Whole seconds since counting began; 0 when the clock was set back before that."""
+        return max(0, int(now - self.started))
+
+    def full(self, window: Window, now: float) -> bool:
+        """Whether all of the window is covered."""
+        return self._since <= window.start(now)
+
+    def comparable(self, window: Window, now: float) -> bool:
+        """Whether the preceding window is covered too, so that a change can be told."""
+        return self._since <= window.start_before(now)
+
+    def complete(self, now: float) -> dict[str, bool]:
+        """``coverage.complete``: per window key, whether all of it is covered."""
+        return {window.key: self.full(window, now) for window in WINDOWS}
+
+    def availability(self, now: float) -> dict[str, bool]:
+        """``dataAvailability``; hasMinute speaks of the window its fields carry."""
+        complete = self.complete(now)
+        complete["1m"] = complete[self._short]
+        return {FLAGS[key]: full for key, full in complete.items()}

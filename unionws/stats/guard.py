@@ -1,0 +1,100 @@
+"""One statistic, kept from harming the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import ujson
+
+from unionws.extensions import Statistic
+from unionws.model import JSON, EnrichedTransfer
+from unionws.stats.coverage import Coverage
+
+PATIENCE = 5
+"""Failures in a row after which a statistic is switched off."""
+
+PLUGIN_BYTES = 8_192
+"""Most that one plugin's figures may take, encoded: the whole frame stays under 100 KB."""
+
+logger = logging.getLogger("unionws.stats")
+
+
+@runtime_checkable
+class UsesCoverage(Protocol):
+    """A statistic that wants to know which spans of time are covered; called once, at start."""
+
+    def use_coverage(self, coverage: Coverage) -> None: ...
+
+
+def encode(value: JSON) -> bytes:
+    """JSON as UTF-8 bytes.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it holds what JSON has no word for, NaN included.
+    """
+    return ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False, allow_nan=False).encode()
+
+
+class Guarded:
+    """Calls a statistic; what it raises, or answers wrongly, is logged by name and counted.
+
+    Attributes:
+        name: the statistic's name.
+        failures: failed calls so far.
+        off: whether it was switched off.
+    """
+
+    __slots__ = ("_in_a_row", "_observer", "failures", "name", "off")
+
+    def __init__(self, statistic: Statistic, coverage: Coverage) -> None:
+        self.name = statistic.name
+        self.failures = 0
+        self.off = False
+        self._observer = statistic.observer
+        self._in_a_row = {"observe": 0, "snapshot": 0}
+        if isinstance(self._observer, UsesCoverage):
+            self._observer.use_coverage(coverage)
+
+    @property
+    def own(self) -> bool:
+        """Whether it fills top-level keys (a name without a dot) rather than ``ext``."""
+        return "." not in self.name
+
+    def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
+        """Let it count a batch."""
+        if self.off:
+            return
+        try:
+            self._observer.observe(batch, now)
+            self._in_a_row["observe"] = 0
+        except Exception:
+            logger.exception("A statistic failed", extra=self._failed("observe"))
+
+    def snapshot(self, now: float) -> Mapping[str, JSON] | None:
+        """Its figures, known to be encodable; None when it failed or is off."""
+        if self.off:
+            return None
+        try:
+            figures = self._checked(self._observer.snapshot(now))
+            self._in_a_row["snapshot"] = 0
+            return figures
+        except Exception:
+            logger.exception("A statistic failed", extra=self._failed("snapshot"))
+            return None
+
+    def _checked(self, figures: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        if not isinstance(figures, Mapping):
+            raise TypeError(f"its snapshot is a {type(figures).__name__}, not a mapping")
+        size = len(encode(figures))
+        if not self.own and size > PLUGIN_BYTES:
+            raise ValueError(f"its snapshot is {size} bytes, more than {PLUGIN_BYTES}")
+        return figures
+
+    def _failed(self, call: str) -> Mapping[str, JSON]:
+        self.failures += 1
+        self._in_a_row[call] += 1
+        self.off = self._in_a_row[call] >= PATIENCE
+        fields = {"statistic": self.name, "call": call, "failures": self.failures, "switchedOff": self.off}
+        return {"fields": fields}

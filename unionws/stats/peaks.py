@@ -1,0 +1,114 @@
+"""The largest value per key in every window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TypeAlias
+
+from unionws.stats.ring import Ring
+from unionws.stats.windows import Window, capacity, reach
+
+_Peak: TypeAlias = tuple[int, int]
+"""(value, bucket): of equal values the newer bucket, for it stays longer."""
+
+KEYS_PER_BUCKET = 128
+"""Keys one bucket holds; of more, the rest are left out of the largest values."""
+
+_PEAKS = 4_096
+
+
+class _Tier:
+    """Bucket maxima of one width, and the peak of each window, found again when it goes."""
+
+    __slots__ = ("_head", "_peaks", "_reach", "_ring", "step")
+
+    def __init__(self, step: int, sizes: Sequence[int]) -> None:
+        self.step = step
+        self._ring: Ring[dict[str, int]] = Ring(capacity(sizes[-1]), dict)
+        self._reach = reach(sizes[-1], step)
+        self._head = 0
+        self._peaks: dict[int, dict[str, _Peak]] = {size: {} for size in sizes}
+
+    def add(self, index: int, key: str, value: int) -> None:
+        if self._head - index > self._reach:
+            return
+        bucket = self._ring.open(index)
+        if not bucket:
+            self._ring.expire()
+        if key not in bucket and len(bucket) >= KEYS_PER_BUCKET:
+            return
+        if value > bucket.get(key, -1):
+            bucket[key] = value
+            self._raise(index, key, value)
+
+    def advance(self, head: int) -> None:
+        moved = head - self._head
+        self._head = head
+        if moved < 0:
+            for peaks in self._peaks.values():
+                peaks.clear()
+        oldest = head - max(self._peaks)
+        first = max(oldest, head - moved + 1) if moved >= 0 else oldest
+        for index in range(first, head + 1):
+            for key, value in self._ring.buckets.get(index, {}).items():
+                self._raise(index, key, value)
+        self._forget()
+
+    def peak(self, key: str, size: int) -> int:
+        """The largest value among the newest ``size + 1`` buckets; 0 when there is none."""
+        found = self._peaks[size].get(key)
+        if found is None or found[1] < self._head - size:
+            found = self._search(key, size)
+        return found[0] if found else 0
+
+    def _forget(self) -> None:
+        """Keep keys that nobody asks for from piling up."""
+        for size, peaks in self._peaks.items():
+            if len(peaks) > _PEAKS:
+                oldest = self._head - size
+                self._peaks[size] = {key: peak for key, peak in peaks.items() if peak[1] >= oldest}
+
+    def _raise(self, index: int, key: str, value: int) -> None:
+        age = self._head - index
+        for size, peaks in self._peaks.items():
+            if 0 <= age <= size and (value, index) > peaks.get(key, (-1, 0)):
+                peaks[key] = (value, index)
+
+    def _search(self, key: str, size: int) -> _Peak | None:
+        buckets = self._ring.buckets
+        window = range(self._head - size, self._head + 1)
+        values = [(buckets[i][key], i) for i in window if i in buckets and key in buckets[i]]
+        if not values:
+            self._peaks[size].pop(key, None)
+            return None
+        self._peaks[size][key] = max(values)
+        return max(values)
+
+
+class Peaks:
+    """Largest value per key over each window.
+
+    Args:
+        windows: shortest first.
+    """
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self._tiers = {
+            step: _Tier(step, [window.buckets for window in group])
+            for step, group in groupby(windows, lambda window: window.step)
+        }
+
+    def add(self, time: float, key: str, value: int) -> None:
+        """Consider ``value`` at ``time``."""
+        for tier in self._tiers.values():
+            tier.add(int(time // tier.step), key, value)
+
+    def advance(self, now: float) -> None:
+        """Move all windows to ``now``."""
+        for tier in self._tiers.values():
+            tier.advance(int(now // tier.step))
+
+    def peak(self, key: str, window: Window) -> int:
+        """The largest value in the window as of the last ``advance``; 0 when there is none."""
+        return self._tiers[window.step].peak(key, window.buckets)

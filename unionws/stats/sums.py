@@ -1,0 +1,191 @@
+"""Sums per key over every window: exact, with late rows in their own time, in bounded memory.
+
+An event is added to one bucket of each width (1 s, 1 min, 1 h) and to the running totals of the
+windows that hold its time. When time moves on, whole buckets pass from a window to the one before
+it and out, so reading a window costs nothing. A row ahead of the newest bucket waits in its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import groupby
+from typing import Generic, TypeVar
+
+from unionws.stats.packing import count
+from unionws.stats.ring import Ring
+from unionws.stats.span import Span
+from unionws.stats.windows import Window, capacity, reach
+
+K = TypeVar("K", bound=Hashable)
+
+_SLACK = 64
+"""One part in so many of a budget is freed at a time, so that pruning is rare and short."""
+
+
+class _Tier(Generic[K]):
+    """The buckets of one width and the windows made of them."""
+
+    __slots__ = (
+        "_budget",
+        "_cuts",
+        "_fold",
+        "_head",
+        "_reach",
+        "_ring",
+        "_stale",
+        "entries",
+        "spans",
+        "step",
+    )
+
+    def __init__(
+        self, step: int, spans: Sequence[Span[K]], budget: int, fold: Callable[[K], K] | None
+    ) -> None:
+        widest = max(span.reach for span in spans)
+        self.step = step
+        self.spans = spans
+        self.entries = 0
+        self._ring: Ring[dict[K, int]] = Ring(capacity(widest), dict)
+        self._reach = reach(widest, step)
+        self._budget = budget
+        self._fold = fold
+        self._cuts: dict[int, int] = {}
+        self._head = 0
+        self._stale = True
+
+    def add(self, index: int, key: K, value: int) -> None:
+        if self._head - index > self._reach:
+            return
+        bucket = self._ring.open(index)
+        fresh = not bucket
+        self._put(bucket, index, key, value)
+        if fresh:
+            self._expire()
+        if self.entries > self._budget:
+            self._prune()
+
+    def advance(self, head: int) -> None:
+        """Make ``head`` the newest bucket; steps back, or ones wider than a window, start over."""
+        moved = head - self._head
+        if self._stale or not 0 <= moved <= self.spans[0].size:
+            self._rebuild(head)
+        else:
+            for newest in range(self._head + 1, head + 1):
+                for span in self.spans:
+                    span.step(newest, self._ring.buckets)
+        self._head = head
+
+    def missing(self, span: Span[K]) -> int:
+        """The most that a key's figure in this window can be too low."""
+        oldest = self._head - span.size
+        return sum(cut for index, cut in self._cuts.items() if oldest <= index <= self._head)
+
+    def newest(self, key: K, span: Span[K]) -> int | None:
+        """Number of the window's newest bucket that holds ``key``."""
+        window = range(self._head, self._head - span.size - 1, -1)
+        return next((index for index in window if key in self._ring.buckets.get(index, ())), None)
+
+    def _expire(self) -> None:
+        for index, bucket in self._ring.expire():
+            self.entries -= len(bucket)
+            self._cuts.pop(index, None)
+            if index >= self._head - self.spans[-1].reach:
+                self._stale = True
+
+    def _rebuild(self, head: int) -> None:
+        for span in self.spans:
+            span.rebuild(head, self._ring.buckets)
+        self._stale = False
+
+    def _prune(self) -> None:
+        """Drop the rare half of the fullest buckets until the budget is kept."""
+        target = self._budget - self._budget // _SLACK
+        buckets = self._ring.buckets
+        for index in sorted(buckets, key=lambda index: (-len(buckets[index]), index)):
+            if self.entries <= target:
+                return
+            self._cut(index)
+
+    def _cut(self, index: int) -> None:
+        bucket = self._ring.buckets[index]
+        fold = self._fold
+        keys = [key for key in bucket if fold is None or fold(key) != key]
+        keys.sort(key=lambda key: count(bucket[key]))
+        rare = keys[: (len(keys) + 1) // 2]
+        if rare:
+            self._cuts[index] = self._cuts.get(index, 0) + count(bucket[rare[-1]])
+        for key in rare:
+            value = self._take(bucket, index, key)
+            if fold is not None:
+                self._put(bucket, index, fold(key), value)
+
+    def _take(self, bucket: dict[K, int], index: int, key: K) -> int:
+        value = bucket.pop(key)
+        self.entries -= 1
+        age = self._head - index
+        if age >= 0 and not self._stale:
+            for span in self.spans:
+                span.add(age, key, -value)
+        return value
+
+    def _put(self, bucket: dict[K, int], index: int, key: K, value: int) -> None:
+        self.entries += key not in bucket
+        bucket[key] = bucket.get(key, 0) + value
+        age = self._head - index
+        if age >= 0:
+            for span in self.spans:
+                span.add(age, key, value)
+
+
+class Sums(Generic[K]):
+    """Per key, an integer sum over each window (plain counts, or packed figures).
+
+    Exact while the budget holds. Over it the rarest keys of the fullest buckets are dropped, and
+    a figure is too low by at most ``missing(window)``.
+
+    Args:
+        spans: the running totals of each window, shortest first.
+        budget: bucket entries (key and bucket) held per bucket width.
+        fold: the key that a dropped key's figure goes to (a key that folds to itself is never
+            dropped); None: it is forgotten.
+    """
+
+    def __init__(
+        self, spans: Mapping[Window, Span[K]], *, budget: int, fold: Callable[[K], K] | None = None
+    ) -> None:
+        self._spans = dict(spans)
+        self._tiers: dict[int, _Tier[K]] = {}
+        for step, group in groupby(self._spans, lambda window: window.step):
+            self._tiers[step] = _Tier(step, [self._spans[window] for window in group], budget, fold)
+
+    def add(self, time: float, key: K, value: int = 1) -> None:
+        """Add ``value`` at ``time`` (as ``windows.place`` gives it)."""
+        for tier in self._tiers.values():
+            tier.add(int(time // tier.step), key, value)
+
+    def advance(self, now: float) -> None:
+        """Move all windows to ``now``."""
+        for tier in self._tiers.values():
+            tier.advance(int(now // tier.step))
+
+    def current(self, window: Window) -> Mapping[K, int]:
+        """Sums over the window as of the last ``advance``; read it, do not keep it."""
+        return self._spans[window].current
+
+    def previous(self, window: Window) -> Mapping[K, int]:
+        """Sums over the preceding window."""
+        return self._spans[window].previous
+
+    def last_seen(self, key: K, window: Window) -> float | None:
+        """Start of the newest bucket of the window that holds ``key``, in Unix seconds."""
+        index = self._tiers[window.step].newest(key, self._spans[window])
+        return None if index is None else float(index * window.step)
+
+    def missing(self, window: Window) -> int:
+        """The most that a key's count in the window can be too low; 0 while everything is exact."""
+        return self._tiers[window.step].missing(self._spans[window])
+
+    @property
+    def entries(self) -> int:
+        """Bucket entries held, all widths together."""
+        return sum(tier.entries for tier in self._tiers.values())

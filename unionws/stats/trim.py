@@ -1,0 +1,62 @@
+"""The rule that keeps a chartData frame under its size.
+
+In full shape (ten items per list, five routes per asset, three assets per chain, seven windows)
+busy statistics take 240 KB. The lists themselves, on whose ten items clients count, are never cut:
+they alone take 92 KB then. What room is left goes to the lists inside items, ``topRoutes`` and
+``topAssets``: to those of the first five items first (the explorer page shows no more unless
+asked), to the first entry of each before the second of any. Should even the bare lists be too
+long, plugins' figures go, the largest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from unionws.model import JSON
+from unionws.stats.guard import encode
+
+CHART_BYTES = 99_000
+"""Most that the encoded ``data`` takes; the envelope around it fits into the rest of 100 KB."""
+
+FIRST = 5
+"""Items whose inner lists are shortened last."""
+
+_INNER = (
+    ("assetVolumeData", "assets", "assetVolumeTimeScale", "topRoutes"),
+    ("chainFlowData", "chains", "chainFlowTimeScale", "topAssets"),
+)
+
+_Entry: TypeAlias = tuple[tuple[int, int, int], int, list[JSON]]
+"""Its place in the queue (last goes first), the bytes it takes, and the list whose last it will be."""
+
+
+def fit(data: dict[str, JSON], limit: int = CHART_BYTES) -> bytes:
+    """Shorten ``data`` in place until it encodes to at most ``limit`` bytes; encoded."""
+    encoded = encode(data)
+    if len(encoded) <= limit:
+        return encoded
+    _shorten(data, len(encoded) - limit)
+    encoded = encode(data)
+    while len(encoded) > limit and data["ext"]:
+        del data["ext"][max(data["ext"], key=lambda name: len(encode(data["ext"][name])))]
+        encoded = encode(data)
+    return encoded
+
+
+def _shorten(data: Mapping[str, JSON], excess: int) -> None:
+    queue = sorted(_entries(data), key=lambda entry: entry[0])
+    while excess > 0 and queue:
+        _, size, inner = queue.pop()
+        inner.pop()
+        excess -= size
+
+
+def _entries(data: Mapping[str, JSON]) -> Iterator[_Entry]:
+    for group, plain, scale, inner in _INNER:
+        for items in data[group][scale].values():
+            copies = 2 if items is data[group][plain] else 1
+            for rank, item in enumerate(items):
+                for depth, entry in enumerate(item[inner]):
+                    size = len(encode(entry)) + (depth > 0)
+                    yield (rank // FIRST, depth, rank), size * copies, item[inner]

@@ -1,0 +1,164 @@
+"""Active wallets: distinct ones per window, and the busiest senders and receivers.
+
+A wallet is its canonical bytes, whatever the chain; it is shown as in its newest transfer. Rows
+whose address is missing or not hex count no wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from datasketches import hll_sketch
+
+from unionws.model import JSON, EnrichedTransfer
+from unionws.stats.book import Book
+from unionws.stats.coverage import Coverage
+from unionws.stats.figures import TOP, carried, change, clip, rfc3339
+from unionws.stats.leaders import RankedSpan
+from unionws.stats.sketches import Distinct, estimate
+from unionws.stats.sums import Sums
+from unionws.stats.windows import SCALES, WINDOWS, Window, place
+
+SUFFIXES = {
+    "30s": "Last30s",
+    "1m": "LastMin",
+    "5m": "Last5m",
+    "1h": "LastHour",
+    "1d": "LastDay",
+    "7d": "Last7d",
+    "14d": "Last14d",
+    "30d": "Last30d",
+}
+
+BUDGET = 120_000
+"""Wallets counted one by one per role and bucket width, each once per bucket it appears in."""
+
+_BOOK = 8_192
+_LONGEST = 130
+_NAMES = ("senders", "receivers", "total")
+_TOTALS = ("uniqueSendersTotal", "uniqueReceiversTotal", "uniqueTotalWallets")
+
+Tally: TypeAlias = tuple[int, int, int]
+"""Distinct senders, receivers, and both together."""
+
+
+def wallet_key(canonical: str | None) -> bytes | None:
+    """The bytes of a canonical ``0x`` address, or None when there are none to tell it by."""
+    if not canonical or not canonical.startswith(("0x", "0X")) or len(canonical) > _LONGEST:
+        return None
+    try:
+        return bytes.fromhex(canonical[2:]) or None
+    except ValueError:
+        return None
+
+
+class Role:
+    """Wallets in one role, sender or receiver."""
+
+    def __init__(self) -> None:
+        self.distinct = Distinct()
+        self._ranked = {window: RankedSpan(window.buckets) for window in SCALES}
+        self._counts: Sums[bytes] = Sums(self._ranked, budget=BUDGET)
+        self._book: Book[bytes] = Book(_BOOK)
+
+    def count(self, canonical: str | None, display: str, time: float | None) -> None:
+        """Count one transfer of this wallet; ``time`` None: in the total only."""
+        key = wallet_key(canonical)
+        if key is None:
+            return
+        self.distinct.add(time, key.hex())
+        if time is not None:
+            self._counts.add(time, key)
+            self._book.note(key, time, display)
+
+    def advance(self, now: float) -> None:
+        """Move all windows to ``now``."""
+        self.distinct.advance(now)
+        self._counts.advance(now)
+
+    def busiest(self, window: Window) -> list[dict[str, JSON]]:
+        """The contract's Wallet list; a count may be too low by ``missing(window)``."""
+        leaders = self._ranked[window].leaders.top(TOP)
+        return [self._wallet(key, count, window) for key, count in leaders]
+
+    def missing(self, window: Window) -> int:
+        """The most a listed count can be too low; 0 while the budget holds every wallet."""
+        return self._counts.missing(window)
+
+    def _wallet(self, key: bytes, count: int, window: Window) -> dict[str, JSON]:
+        address = "0x" + key.hex()
+        time, display = self._book.find(key) or (self._counts.last_seen(key, window), "")
+        wallet: dict[str, JSON] = {"count": count, "address": address}
+        wallet["displayAddress"] = clip(display, _LONGEST) or address
+        if time is not None:
+            wallet["lastActivity"] = rfc3339(time)
+        return wallet
+
+
+class Wallets:
+    """``activeWalletRates`` and the lists of senders and receivers.
+
+    Args:
+        short: window that ``…LastMin`` and the un-scaled lists carry.
+    """
+
+    def __init__(self, short: str) -> None:
+        self._short = short
+        self._coverage: Coverage | None = None
+        self.senders = Role()
+        self.receivers = Role()
+
+    def use_coverage(self, coverage: Coverage) -> None:
+        """Tell changes only where this says both windows are covered."""
+        self._coverage = coverage
+
+    def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
+        for item in batch:
+            time = place(item.event_time, now)
+            self.senders.count(item.transfer.sender_canonical, item.sender_display, time)
+            self.receivers.count(item.transfer.receiver_canonical, item.receiver_display, time)
+
+    def snapshot(self, now: float) -> Mapping[str, JSON]:
+        self.senders.advance(now)
+        self.receivers.advance(now)
+        data: dict[str, JSON] = {"activeWalletRates": self._rates(now)}
+        for name, role in (("activeSenders", self.senders), ("activeReceivers", self.receivers)):
+            scale = {window.key: role.busiest(window) for window in SCALES}
+            data |= {name: scale[self._short], f"{name}TimeScale": scale}
+        return data
+
+    def _rates(self, now: float) -> dict[str, JSON]:
+        tallies = self._tallies()
+        rates: dict[str, JSON] = {}
+        for window in WINDOWS:
+            source = carried(window, self._short)
+            current, previous = tallies[source.key]
+            comparable = self._coverage is not None and self._coverage.comparable(source, now)
+            for name, count, before in zip(_NAMES, current, previous, strict=True):
+                rates[name + SUFFIXES[window.key]] = count
+                if comparable:
+                    rates[f"{name}{SUFFIXES[window.key]}Change"] = change(count, before)
+        ever = _tally(self.senders.distinct.ever(), self.receivers.distinct.ever())
+        return rates | dict(zip(_TOTALS, ever, strict=True))
+
+    def _tallies(self) -> dict[str, tuple[Tally, Tally]]:
+        """Per window, the figures of it and of the one before; a longer window never has fewer."""
+        tallies: dict[str, tuple[Tally, Tally]] = {}
+        least: Tally = (0, 0, 0)
+        for window in WINDOWS:
+            sent, received = self.senders.distinct.pair(window), self.receivers.distinct.pair(window)
+            least = _at_least(_tally(sent.current, received.current), least)
+            tallies[window.key] = (least, _tally(sent.previous, received.previous))
+        return tallies
+
+
+def _tally(sent: list[hll_sketch], received: list[hll_sketch]) -> Tally:
+    senders, receivers = estimate(sent), estimate(received)
+    total = estimate([*sent, *received])
+    return senders, receivers, min(max(total, senders, receivers), senders + receivers)
+
+
+def _at_least(tally: Tally, least: Tally) -> Tally:
+    senders, receivers, total = map(max, tally, least)
+    return senders, receivers, total
