@@ -7,37 +7,38 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from tornado.gen import sleep
+from tornado.ioloop import PeriodicCallback
 
 from unionws import __version__
 from unionws.broadcaster import envelopes
 from unionws.broadcaster.fanout import Fanout
 from unionws.broadcaster.filters import FilterFields
 from unionws.broadcaster.greeting import Greeting
-from unionws.broadcaster.groups import Group, GroupKey, Groups
+from unionws.broadcaster.groups import GroupKey, Groups
 from unionws.clock import Clock, milliseconds
 from unionws.connections.client import Client
 from unionws.connections.fastdoor import FULL
 from unionws.connections.handshake import Accept, Refuse, Upgrade, decide
-from unionws.connections.inbox import Message
 from unionws.connections.parking import Limits, Parking
 from unionws.connections.query import read as read_query
-from unionws.connections.requests import Dispatcher, parse, request_id
+from unionws.conversation import Conversation
 from unionws.errors import RequestError
 from unionws.extensions import ClientRequest, FilterField, ServerMessage
-from unionws.frames import TEXT, Frame
+from unionws.frames import Frame
 from unionws.history.ring import Ring
 from unionws.model import JSON, Record, StateRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
+from unionws.subscriptions import Archive, Resume, Subscriptions, parse_resume
 
 log = logging.getLogger("unionws.edge")
 
-ERROR_WINDOW = 60.0
 OTHER_DESCRIPTORS = 150
 """Descriptors kept for everything that is not a client."""
 
@@ -56,16 +57,31 @@ FEATURES = (
 """serverInfo.features of the fixed contract."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a connection's URL asks for."""
+
+    key: GroupKey
+    resume: Resume | None
+
+
 class Edge:
     """Serves clients on one IOLoop.
 
     Args:
         name: unique among the edges of a service; part of client ids.
         share: number of edges that share MAX_CLIENTS.
+        archive: history on disk.
     """
 
     def __init__(
-        self, settings: Settings, host: PluginHost, clock: Clock, name: str = "e0", share: int = 1
+        self,
+        settings: Settings,
+        host: PluginHost,
+        clock: Clock,
+        name: str = "e0",
+        share: int = 1,
+        archive: Archive | None = None,
     ) -> None:
         self.settings = settings
         self.name = name
@@ -76,7 +92,6 @@ class Edge:
         self._clock = clock
         self._messages = host.collect("register_messages", ServerMessage)
         self.fields = FilterFields(host.collect("register_filters", FilterField))
-        self._dispatcher = Dispatcher(host.collect("register_requests", ClientRequest))
         self._channels = frozenset(message.channel for message in self._messages if message.channel)
         self._default_channels = frozenset(
             message.channel for message in self._messages if message.channel and message.default
@@ -84,8 +99,7 @@ class Edge:
         self._taken = ("", 0)
         self._capacity = capacity(-(-settings.MAX_CLIENTS // share))
         self.refused: Counter[str] = Counter()
-        self._key = lru_cache(maxsize=1024)(self._group_key)
-        self._errors: dict[Client, deque[float]] = {}
+        self._plans = lru_cache(maxsize=1024)(self._plan)
         self.groups = Groups(self.fields)
         self.parking = self._build_parking()
         self.fanout = Fanout(
@@ -95,12 +109,39 @@ class Edge:
             compress_level=settings.COMPRESSION_LEVEL,
         )
         self.greeting = Greeting(self.fanout, self._server_info())
+        self.subscriptions = self._build_subscriptions(archive)
+        self.conversation = Conversation(
+            host.collect("register_requests", ClientRequest),
+            self.fields,
+            fanout=self.fanout,
+            parking=self.parking,
+            greeting=self.greeting,
+            subscriptions=self.subscriptions,
+            clock=clock,
+            max_errors=settings.MAX_ERRORS,
+        )
+        self._heartbeats = PeriodicCallback(self._heartbeat, 1000)
+
+    def _build_subscriptions(self, archive: Archive | None) -> Subscriptions:
+        settings = self.settings
+        spread_ms = settings.SPREAD_MS + settings.FUTURE_BUFFER_MS + settings.JITTER_MS
+        return Subscriptions(
+            self.fanout,
+            self.groups,
+            self.fields,
+            self.ring,
+            channels=self._channels,
+            send=self.parking.send,
+            now_ms=self._now_ms,
+            archive=archive,
+            back_ms=int(settings.OVERLAP_SECONDS * 1000) + spread_ms,
+        )
 
     def _build_parking(self) -> Parking:
         settings = self.settings
         return Parking(
             Limits(settings.MAX_MESSAGE_BYTES, settings.MAX_BACKLOG_BYTES, settings.MAX_BACKLOG_FRAMES),
-            on_message=self._on_message,
+            on_message=lambda client, message: self.conversation.receive(client, message),
             on_gone=self._on_gone,
             make_gap=self._make_gap,
             ping_interval=settings.PING_INTERVAL,
@@ -118,6 +159,7 @@ class Edge:
     def start(self) -> None:
         """Begin to serve parked connections on the current IOLoop."""
         self.parking.start()
+        self._heartbeats.start()
 
     # -- records --------------------------------------------------------------------------------
 
@@ -150,7 +192,7 @@ class Edge:
 
     # -- opening --------------------------------------------------------------------------------
 
-    def admit(self, upgrade: Upgrade) -> tuple[Accept, GroupKey] | Refuse:
+    def admit(self, upgrade: Upgrade) -> tuple[Accept, Plan] | Refuse:
         """Decide about a handshake; both doors ask here."""
         answer = decide(
             upgrade,
@@ -162,7 +204,7 @@ class Edge:
         if len(self.parking) >= self._capacity:
             return self._refused(FULL)
         try:
-            return answer, self._key(upgrade.query, answer.deflate)
+            return answer, self._plans(upgrade.query, answer.deflate)
         except RequestError as error:
             return self._refused(Refuse(400, error.code, error.message))
 
@@ -174,24 +216,33 @@ class Edge:
         allowed = self.settings.ALLOWED_ORIGINS
         return not allowed or origin in allowed
 
-    def _group_key(self, query: str, deflate: bool) -> GroupKey:
-        """The group a URL's query chooses; kept for the next who asks the same."""
+    def _plan(self, query: str, deflate: bool) -> Plan:
+        """What a URL's query chooses; kept for the next who asks the same."""
         choice = read_query(query, self._channels)
-        return GroupKey(
+        key = GroupKey(
             self._default_channels if choice.channels is None else choice.channels,
             choice.form or self.settings.TRANSFER_FORM,
             deflate,
             self.fields.parse(choice.filter),
         )
+        return Plan(key, parse_resume(choice.resume) if "transfers" in key.channels else None)
 
-    def welcome(self, fd: int, address: str, accept: Accept, key: GroupKey, early: bytes = b"") -> None:
+    def welcome(self, fd: int, address: str, accept: Accept, plan: Plan, early: bytes = b"") -> None:
         """Park an accepted connection: answer the handshake, greet, take what came behind it."""
         client = self.parking.park(fd, address, deflate=accept.deflate)
-        self.groups.join(client, key, self.fanout.seq)
-        rest = self.greeting.rest(key, self._now_ms())
-        connected = self.fanout.frame([self._connected(client, key)], accept.deflate)
+        self.subscriptions.join(client, plan.key)
+        rest = self.greeting.rest(plan.key, self._now_ms())
+        connected = self.fanout.frame([self._connected(client, plan.key)], accept.deflate)
         self.parking.send(client, Frame(accept.response + connected.data + rest.data))
         self._host.fire("client_opened", client=client.number, address=address)
+        if plan.resume is not None and client.fd >= 0:
+            self.subscriptions.begin(
+                client,
+                plan.key,
+                plan.resume,
+                0,
+                lambda data: self.conversation.reply(client, "subscribed", None, data=data),
+            )
         if early and client.fd >= 0:
             self.parking.receive(client, early)
 
@@ -206,7 +257,7 @@ class Edge:
             "cursor": fanout.cursor,
             "pingIntervalMs": settings.PING_INTERVAL * 1000,
             "channels": sorted(key.channels),
-            "features": [],
+            "features": ["resume", "subscribe", "setFilter", "snapshot", "heartbeat"],
             "limits": {"maxMessageBytes": settings.MAX_MESSAGE_BYTES, "maxErrors": settings.MAX_ERRORS},
         }
         if not fanout.epoch:
@@ -216,62 +267,23 @@ class Edge:
     def _now_ms(self) -> int:
         return milliseconds(self._clock.time())
 
-    # -- messages of clients --------------------------------------------------------------------
-
-    def _on_message(self, client: Client, message: Message) -> None:
-        if message.opcode != TEXT:
-            self.parking.close(client, 1003, "only text messages are understood")
-            return
-        # A turn under way still owes this client frames of its old filter: answer behind them.
-        self.fanout.between(lambda: self._answer(client, str(message.data)))
-
-    def _answer(self, client: Client, text: str) -> None:
-        if client.fd < 0 or client.group is None:
-            return
-        given: int | str | None = None
-        try:
-            message = parse(text)
-            given = request_id(message)
-            self._dispatcher.dispatch(Request(self, client, given), message)
-        except RequestError as error:
-            self._refuse(client, error, given)
-        except Exception:
-            log.exception("request handler failed", extra={"fields": {"client": client.number}})
-            self._refuse(client, RequestError("internal_error", "the request could not be handled"), given)
-
-    def _refuse(self, client: Client, error: RequestError, given: int | str | None) -> None:
-        self.reply(client, "error", given, code=error.code, message=error.message)
-        now = self._clock.monotonic()
-        errors = self._errors.setdefault(client, deque(maxlen=self.settings.MAX_ERRORS))
-        errors.append(now)
-        if len(errors) == self.settings.MAX_ERRORS and now - errors[0] < ERROR_WINDOW:
-            self.parking.close(client, 4008, "too many errors")
-
-    def reply(self, client: Client, type: str, given: int | str | None, **fields: JSON) -> None:
-        """Send one message to one client; ``given`` is its request's id."""
-        if given is not None:
-            fields = {"id": given, **fields}
-        payload = envelopes.message(type, self._now_ms(), **fields)
-        self.parking.send(client, self.fanout.frame([payload], client.deflate))
-
-    def regroup(self, client: Client, fields: Mapping[str, JSON], *, replace: bool) -> None:
-        """Give a client another filter."""
-        key: GroupKey = client.group.key
-        wanted = self.fields.parse(fields) if replace else self.fields.parse(fields, key.filter)
-        changed = GroupKey(key.channels, key.form, key.deflate, wanted)
-        self.groups.join(client, changed, self.fanout.seq)
+    def _heartbeat(self) -> None:
+        """Once a second: a word to the groups that heard nothing for a while."""
+        upstream = self.views.get("upstream") or {}
+        now, last = self._now_ms(), upstream.get("lastSuccess")
+        lag = {} if last is None else {"lagMs": max(0, now - last)}
+        data = {"seq": self.fanout.seq, "upstream": upstream.get("state", "down"), **lag}
+        self.fanout.heartbeat(envelopes.message("heartbeat", now, data=data, epoch=self.fanout.epoch))
 
     # -- gaps and ends --------------------------------------------------------------------------
 
-    def _make_gap(self, client: Client, first: int, last: int) -> Frame:
+    def _make_gap(self, client: Client, accounted: int, last: int) -> Frame:
         """Tell a slow client which positions it was skipped over."""
-        data = {"channel": "transfers", "fromSeq": first + 1, "toSeq": last, "reason": "slow_consumer"}
-        payload = envelopes.message("gap", self._now_ms(), data=data, epoch=self.fanout.epoch, seq=last)
-        return Frame(self.fanout.frame([payload], client.deflate).data, first, last)
+        return self.subscriptions.gap(client, accounted + 1, last, "slow_consumer")
 
     def _on_gone(self, client: Client, code: int) -> None:
-        self.groups.leave(client)
-        self._errors.pop(client, None)
+        self.subscriptions.leave(client)
+        self.conversation.forget(client)
         self._host.fire("client_closed", client=client.number, address=client.address, code=code)
 
     async def close_clients(self, reason: str) -> None:
@@ -290,6 +302,8 @@ class Edge:
 
     def stop(self) -> None:
         """Close what is still open."""
+        self._heartbeats.stop()
+        self.subscriptions.stop()
         self.parking.stop()
 
 
@@ -304,27 +318,3 @@ def frames_of(frame: Callable[..., Frame], payload: bytes) -> Callable[[bool], b
     """A message's bytes by compression, each encoded once."""
     plain, packed = frame([payload], False).data, frame([payload], True).data
     return lambda deflate: packed if deflate else plain
-
-
-class Request:
-    """A client's request as its handler sees it (:class:`unionws.RequestContext`)."""
-
-    __slots__ = ("_client", "_edge", "_id")
-
-    def __init__(self, edge: Edge, client: Client, given: int | str | None) -> None:
-        self._edge = edge
-        self._client = client
-        self._id = given
-
-    @property
-    def filter(self) -> Mapping[str, JSON]:
-        group: Group = self._client.group
-        return self._edge.fields.dump(group.filter)
-
-    def set_filter(self, fields: Mapping[str, JSON], *, replace: bool) -> None:
-        self._edge.regroup(self._client, fields, replace=replace)
-
-    def reply(self, type: str, data: JSON = None, **envelope: JSON) -> None:
-        if data is not None:
-            envelope["data"] = data
-        self._edge.reply(self._client, type, self._id, **envelope)

@@ -110,18 +110,35 @@ class ServerMessage:
 
 
 class RequestContext(Protocol):
-    """What a request handler may do with the client that sent the request. Runs in the edge."""
+    """What a request handler may do with the client that sent the request. Runs in the edge.
+
+    Every method that takes what a client wrote raises RequestError with the code that fits.
+    """
 
     @property
     def filter(self) -> Mapping[str, JSON]:
         """The client's present filter in canonical JSON form."""
 
-    def set_filter(self, fields: Mapping[str, JSON], *, replace: bool) -> None:
-        """Change the filter: only the given fields, or (``replace``) all of them.
+    @property
+    def channels(self) -> Sequence[str]:
+        """The channels the client is subscribed to, sorted."""
 
-        Raises:
-            RequestError: a field is unknown or its value is not valid (``invalid_filter``).
-        """
+    def position(self) -> Mapping[str, JSON]:
+        """``epoch``, ``seq`` and ``cursor`` of the last record delivered."""
+
+    def set_filter(self, fields: Mapping[str, JSON], *, replace: bool) -> None:
+        """Change the filter: only the given fields, or (``replace``) all of them."""
+
+    def subscribe(
+        self, channel: str, *, filter: JSON = None, resume: JSON = None, snapshot: JSON = None
+    ) -> None:
+        """Subscribe to a channel anew: replies ``subscribed``, then sends what is replayed."""
+
+    def unsubscribe(self, channel: str) -> None:
+        """Leave a channel."""
+
+    def resend(self, what: str) -> None:
+        """Send the newest ``chartData``, ``chains`` or ``serverInfo`` to this client."""
 
     def reply(self, type: str, data: JSON = None, **envelope: JSON) -> None:
         """Send one message to this client; ``timestamp`` and the request's id are added."""

@@ -30,6 +30,8 @@ from unionws.model import (
 log = logging.getLogger("unionws.broadcaster")
 
 SENDS_PER_SLICE = 2000
+HEARTBEAT = 15
+"""Seconds without another frame after which a heartbeat goes out."""
 
 
 class Sockets(Protocol):
@@ -94,6 +96,23 @@ class Fanout:
         else:
             action()
 
+    def heartbeat(self, payload: bytes) -> None:
+        """Once a second: send ``payload`` to groups that were sent nothing for HEARTBEAT seconds.
+
+        It accounts for all up to the present position, so their next frame follows on it.
+        """
+        self._groups.second += 1
+        quiet = self._groups.second - HEARTBEAT
+        if self._targets or self._due:
+            return
+        frame = self.frame([payload], False)
+        for group in self._groups:
+            if group.heard <= quiet:
+                group.heard, group.seq = self._groups.second, self.seq
+                self._targets.append((list(group.members), frame))
+        if self._targets:
+            self._slice()
+
     def _schedule(self) -> None:
         if not self._scheduled and not self._targets:
             self._scheduled = True
@@ -113,6 +132,7 @@ class Fanout:
                 per_group.setdefault(group, []).append(frame)
         joined: dict[tuple[Frame, ...], Frame] = {}
         for group, made in per_group.items():
+            group.heard = self._groups.second
             key = tuple(made)
             if key not in joined:
                 joined[key] = join(key)

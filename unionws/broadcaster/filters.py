@@ -83,7 +83,7 @@ class FilterFields:
     def _term_matches(self, name: str, value: Hashable, item: Fragment) -> bool:
         try:
             return self._fields[name].matches(value, item)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             self._failed(name, error)
             return False
 
@@ -112,7 +112,7 @@ class FilterFields:
         assert field.item_keys is not None
         try:
             return list(field.item_keys(item))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             self._failed(field.name, error)
             return ()
 

@@ -23,6 +23,8 @@ class Greeting:
         server_info: the ``data`` of serverInfo.
     """
 
+    LASTING = ("chartData", "chains", "serverInfo")
+
     def __init__(self, fanout: Fanout, server_info: JSON) -> None:
         self._fanout = fanout
         self._server_info = envelopes.dumps(server_info)
@@ -40,6 +42,17 @@ class Greeting:
         """The newest statistics."""
         record = self._latest.get(ChartRecord)
         return record if isinstance(record, ChartRecord) else None
+
+    def message(self, what: str, timestamp: int, given: int | str | None) -> bytes | None:
+        """One of LASTING as a whole message with a request's id, or None while there is none."""
+        chains, chart, _ = (self._latest.get(kind) for kind in ORDER)
+        if what == "serverInfo":
+            return envelopes.envelope(what, self._server_info, timestamp, given)
+        if what == "chains" and isinstance(chains, ChainsRecord):
+            return envelopes.envelope(what, chains.data, chains.timestamp, given)
+        if what == "chartData" and isinstance(chart, ChartRecord):
+            return envelopes.envelope(what, chart.chart, chart.timestamp, given)
+        return None
 
     def rest(self, key: GroupKey, timestamp: int) -> Frame:
         """Everything behind ``connected``."""

@@ -29,13 +29,15 @@ class Group:
 
     Attributes:
         seq: position up to which the last transfers frame of this group accounted.
+        heard: second of the fan-out's clock at which it was sent something last.
     """
 
-    __slots__ = ("key", "members", "seq")
+    __slots__ = ("heard", "key", "members", "seq")
 
-    def __init__(self, key: GroupKey, seq: int) -> None:
+    def __init__(self, key: GroupKey, seq: int, heard: int) -> None:
         self.key = key
         self.seq = seq
+        self.heard = heard
         self.members: set[Any] = set()
 
     @property
@@ -44,11 +46,16 @@ class Group:
 
 
 class Groups:
-    """All groups of an edge; empty ones are dropped."""
+    """All groups of an edge; empty ones are dropped.
+
+    Attributes:
+        second: counts up once a second, for heartbeats.
+    """
 
     def __init__(self, fields: FilterFields) -> None:
         self._groups: dict[GroupKey, Group] = {}
         self.index: FilterIndex[Group] = FilterIndex(fields)
+        self.second = 0
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -65,7 +72,7 @@ class Groups:
         self.leave(member)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(key, seq)
+            group = self._groups[key] = Group(key, seq, self.second)
             if "transfers" in key.channels:
                 self.index.add(group)
         group.members.add(member)

@@ -31,11 +31,13 @@ class Choice:
         form: ``batch`` or ``single``; None: the server's setting.
         channels: None: the default ones.
         filter: the filter object a client would send as JSON.
+        resume: the position object a client would send as JSON.
     """
 
     form: str | None = None
     channels: frozenset[str] | None = None
     filter: Mapping[str, JSON] = field(default_factory=dict)
+    resume: Mapping[str, JSON] | None = None
 
 
 NOTHING_CHOSEN = Choice()
@@ -56,7 +58,7 @@ def read(query: str, known_channels: frozenset[str]) -> Choice:
     form = given.get("form") or None
     if form is not None and form not in FORMS:
         raise RequestError("invalid_message", f"form={form[:40]} is not one of {', '.join(FORMS)}")
-    return Choice(form, _channels(given, known_channels), _filter(given))
+    return Choice(form, _channels(given, known_channels), _filter(given), _resume(given))
 
 
 def _channels(given: Mapping[str, str], known: frozenset[str]) -> frozenset[str] | None:
@@ -77,3 +79,16 @@ def _filter(given: Mapping[str, str]) -> dict[str, JSON]:
         if value:
             fields[name] = value if parameter in SINGLE_VALUES else value.split(",")
     return fields
+
+
+def _resume(given: Mapping[str, str]) -> dict[str, JSON] | None:
+    """``resume=<epoch>:<seq>`` and ``cursor=<cursor>``."""
+    wanted: dict[str, JSON] = {}
+    if given.get("resume"):
+        epoch, _, seq = given["resume"].partition(":")
+        if not epoch or not seq.isascii() or not seq.isdigit() or len(seq) > 18:
+            raise RequestError("invalid_message", f"resume={given['resume'][:60]} is not <epoch>:<seq>")
+        wanted = {"epoch": epoch, "seq": int(seq)}
+    if given.get("cursor"):
+        wanted["cursor"] = given["cursor"]
+    return wanted or None
