@@ -12,6 +12,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from unionws.clock import SystemClock
 from unionws.model import Chain, Transfer
 from unionws.source.decode import Page
 from unionws.source.window import Ask
@@ -128,3 +129,45 @@ def run(reply: Reply, scene: Callable[[HttpIndexer], Awaitable[None]]) -> None:
             await indexer.stop()
 
     asyncio.run(play())
+
+
+class FastClock(SystemClock):
+    """Time that runs ``factor`` times as fast, so that waits of the service end early in a test."""
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+        self._wall, self._mono = super().time(), super().monotonic()
+
+    def time(self) -> float:
+        return self._wall + (super().time() - self._wall) * self._factor
+
+    def monotonic(self) -> float:
+        return self._mono + (super().monotonic() - self._mono) * self._factor
+
+
+@dataclass
+class Table:
+    """Rows that a stand-in serves as the indexer does; ``limit`` is read from the variables."""
+
+    keys: list[str] = field(default_factory=list)
+
+    def page(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one of our transfer queries."""
+        variables = body["variables"]
+        cursor = variables.get("cursor")
+        keys = sorted(self.keys)
+        if cursor is None:
+            keys = keys[::-1]
+        elif '"gt"' in body["query"]:
+            keys = [key for key in keys if key > cursor]
+        else:
+            keys = [key for key in keys if key < cursor][::-1]
+        return {"data": {"v2_transfers": [row(key) for key in keys[: variables["limit"]]]}}
+
+
+async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+    """Let the loop run until something is so."""
+    end = asyncio.get_running_loop().time() + within
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "it did not come about in time"
+        await asyncio.sleep(0.005)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unionws.source.health import Seldom, UpstreamHealth
+from unionws.source.health import LastMinute, Seldom, UpstreamHealth
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,13 @@ def test_a_recurring_line_is_written_once_a_minute_per_key():
     allowed = [seldom.allows("timeout", now) for now in (0.0, 1.0, 59.0, 60.0, 61.0)]
     assert allowed == [True, False, False, True, False]
     assert seldom.allows("status", 61.0)
+
+
+def test_growth_is_that_of_the_last_minute():
+    """Older steps fall out; the total goes on."""
+    recent = LastMinute()
+    assert recent.growth(0, 0.0) == 0
+    assert recent.growth(3, 10.0) == 3
+    assert recent.growth(5, 50.0) == 5
+    assert recent.growth(5, 71.0) == 2
+    assert recent.growth(5, 200.0) == 0

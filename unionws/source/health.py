@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from unionws.clock import milliseconds
@@ -87,3 +88,21 @@ class Seldom:
             return False
         self._last[key] = now
         return True
+
+
+class LastMinute:
+    """How much a counter has grown within the last minute; asked at least once per poll."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[float, int]] = deque()
+        self._total = 0
+
+    def growth(self, total: int, now: float) -> int:
+        """Growth up to ``total``, the counter's value at ``now`` (monotonic seconds)."""
+        steps = self._steps
+        while steps and now - steps[0][0] > 60.0:
+            steps.popleft()
+        if total != self._total:
+            steps.append((now, total - self._total))
+            self._total = total
+        return sum(step for _, step in steps)

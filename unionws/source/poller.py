@@ -17,7 +17,7 @@ from unionws.settings import Settings
 from unionws.source import queries
 from unionws.source.backoff import Backoff
 from unionws.source.decode import Decoder, Page
-from unionws.source.health import Seldom, UpstreamHealth
+from unionws.source.health import LastMinute, Seldom, UpstreamHealth
 from unionws.source.transport import Transport
 from unionws.source.window import Ask, News, Window
 
@@ -57,7 +57,9 @@ class Poller:
         self._health = UpstreamHealth(self._interval)
         self._warnings = Seldom()
         self._state = self._health.state(0.0)
-        self._named: set[str] = set()
+        self._unusable = LastMinute()
+        self._unusable_told: dict[str, int] = {}
+        self._unusable_lines = Seldom(every=3600.0)
         self._counts = dict.fromkeys(("polls", "pages", "rows", "duplicates", "lateRows"), 0)
         self._not_before = float("-inf")
         self._timer = PeriodicCallback(self._tick, settings.POLL_INTERVAL)
@@ -141,7 +143,7 @@ class Poller:
         self._backoff.succeeded()
         self._health.succeeded(now, self._clock.time())
         self._tell_state(now)
-        self._tell_unusable()
+        self._tell_unusable(now)
         news = self._window.accept(ask, page, now)
         self._count(page, news)
         if news.transfers:
@@ -177,10 +179,15 @@ class Poller:
             fields = {"state": state, "failures": self._health.in_a_row}
             logger.log(level, f"the indexer is {state}", extra={"fields": fields})
 
-    def _tell_unusable(self) -> None:
-        for kind in self._decoder.unusable.keys() - self._named:
-            self._named.add(kind)
-            logger.warning("the indexer sent something unusable", extra={"fields": {"kind": kind}})
+    def _tell_unusable(self, now: float) -> None:
+        unusable = self._decoder.unusable
+        if not self._unusable.growth(unusable.total(), now):
+            return
+        for kind, count in unusable.items():
+            if self._unusable_told.get(kind) != count and self._unusable_lines.allows(kind, now):
+                fields = {"kind": kind, "count": count}
+                logger.warning("the indexer sent something unusable", extra={"fields": fields})
+            self._unusable_told[kind] = count
 
     def stats(self) -> dict[str, JSON]:
         """Counters since the start.
@@ -190,10 +197,13 @@ class Poller:
         again, those of re-scans included; ``unusable``: rows by kind, and fields as ``field:name``.
         """
         trail = self._window.trail
+        unusable = self._decoder.unusable
+        now = self._clock.monotonic()
         return {
             **self._counts,
-            **self._health.stats(self._clock.monotonic()),
-            "unusable": dict(self._decoder.unusable),
+            **self._health.stats(now),
+            "unusable": dict(unusable),
+            "unusableLastMinute": self._unusable.growth(unusable.total(), now),
             "cursor": trail.newest,
             "remembered": len(trail.seen),
             "isInitialFetch": self._window.initial,

@@ -143,8 +143,8 @@ class Window:
             return True
         if not head:
             return self._scan_row < PAGES_IN_A_ROW
-        if self._head_first:
-            return False
+        if self._head_first or self.trail.base is None:
+            return False  # without a base a re-scan descends: its rows would come out of order
         brings_head = not self._behind and not self._scan_row and len(self.trail.seen) < self._limit
         return brings_head or self._head_row >= PAGES_IN_A_ROW
 
