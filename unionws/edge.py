@@ -9,9 +9,10 @@ import logging
 import resource
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import ujson
 from tornado.gen import sleep
 from tornado.ioloop import PeriodicCallback
 
@@ -21,6 +22,7 @@ from unionws.broadcaster.fanout import Fanout
 from unionws.broadcaster.filters import FilterFields
 from unionws.broadcaster.greeting import Greeting
 from unionws.broadcaster.groups import GroupKey, Groups
+from unionws.broadcaster.pace import Pace
 from unionws.clock import Clock, milliseconds
 from unionws.connections.client import Client
 from unionws.connections.fastdoor import FULL
@@ -32,7 +34,7 @@ from unionws.errors import RequestError
 from unionws.extensions import ClientRequest, FilterField, ServerMessage
 from unionws.frames import Frame
 from unionws.history.ring import Ring
-from unionws.model import JSON, Record, StateRecord, TransfersRecord
+from unionws.model import JSON, Record, StateRecord, StatusRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
 from unionws.subscriptions import Archive, Resume, Subscriptions, parse_resume
@@ -97,6 +99,8 @@ class Edge:
             message.channel for message in self._messages if message.channel and message.default
         )
         self._taken = ("", 0)
+        self._status: StatusRecord | None = None
+        self._notice = ""
         self._capacity = capacity(-(-settings.MAX_CLIENTS // share))
         self.refused: Counter[str] = Counter()
         self._plans = lru_cache(maxsize=1024)(self._plan)
@@ -107,6 +111,8 @@ class Edge:
             self.parking,
             compress_from=settings.COMPRESS_FROM_BYTES,
             compress_level=settings.COMPRESSION_LEVEL,
+            pace=Pace(settings.CHART_INTERVAL),
+            on_pace=self._tell_pace,
         )
         self.greeting = Greeting(self.fanout, self._server_info())
         self.subscriptions = self._build_subscriptions(archive)
@@ -178,8 +184,25 @@ class Edge:
             return
         if isinstance(record, TransfersRecord) and not self._is_new(record):
             return
+        if isinstance(record, StatusRecord):
+            self._status = record
+            record = self._with_notice(record)
         self.greeting.remember(record)
         self.fanout.submit(record)
+
+    def _tell_pace(self, pace: Pace) -> None:
+        """This edge sends chartData less often than wanted, or as wanted again: say so in ``status``."""
+        log.info("chart interval changed", extra={"fields": {"seconds": round(pace.interval, 1)}})
+        self._notice = f"chartData every {pace.interval:.0f} s" if pace.lengthened else ""
+        if self._status is not None:
+            record = self._with_notice(replace(self._status, timestamp=self._now_ms()))
+            self.greeting.remember(record)
+            self.fanout.submit(record)
+
+    def _with_notice(self, record: StatusRecord) -> StatusRecord:
+        if not self._notice:
+            return record
+        return replace(record, data=envelopes.dumps({**ujson.loads(record.data), "notice": self._notice}))
 
     def _is_new(self, record: TransfersRecord) -> bool:
         """Keep a record; whether it has to be delivered too: a new edge is sent history as well."""
@@ -303,6 +326,7 @@ class Edge:
     def stop(self) -> None:
         """Close what is still open."""
         self._heartbeats.stop()
+        self.fanout.stop()
         self.subscriptions.stop()
         self.parking.stop()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from time import monotonic, process_time
 from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
@@ -17,6 +18,7 @@ from tornado.ioloop import IOLoop
 from unionws import frames
 from unionws.broadcaster import envelopes
 from unionws.broadcaster.groups import Group, Groups
+from unionws.broadcaster.pace import Pace
 from unionws.frames import Frame
 from unionws.model import (
     ChainsRecord,
@@ -50,16 +52,31 @@ class Fanout:
     Args:
         compress_from: bytes from which a message is compressed for clients that agreed to it.
         compress_level: zlib level.
+        pace: how often chartData may go out; None: whenever it changes.
+        on_pace: called when that changed.
 
     Attributes:
         epoch, seq, cursor: position of the last record delivered (or being delivered).
     """
 
-    def __init__(self, groups: Groups, sockets: Sockets, *, compress_from: int, compress_level: int) -> None:
+    def __init__(
+        self,
+        groups: Groups,
+        sockets: Sockets,
+        *,
+        compress_from: int,
+        compress_level: int,
+        pace: Pace | None = None,
+        on_pace: Callable[[Pace], None] | None = None,
+    ) -> None:
         self._groups = groups
         self._sockets = sockets
         self._compress_from = compress_from
         self._compress_level = compress_level
+        self._pace = pace or Pace(0.0)
+        self._on_pace = on_pace
+        self._chart: ChartRecord | None = None
+        self._chart_timer: object | None = None
         self._due: list[Record] = []
         self._scheduled = False
         self._targets: list[tuple[list[Any], Frame]] = []
@@ -85,9 +102,29 @@ class Fanout:
         self.epoch, self.seq, self.cursor = epoch, seq, cursor
 
     def submit(self, record: Record) -> None:
-        """Deliver a record in the next turn."""
+        """Deliver a record in the next turn; chartData when its pace allows, the newest only."""
+        if isinstance(record, ChartRecord):
+            self._chart = record
+            if self._chart_timer is None:
+                wait = self._pace.wait(monotonic())
+                self._chart_timer = IOLoop.current().call_later(wait, self._release_chart)
+            return
         self._due.append(record)
         self._schedule()
+
+    def _release_chart(self) -> None:
+        self._chart_timer = None
+        if self._chart is not None:
+            self._due.append(self._chart)
+            self._chart = None
+            self._schedule()
+            if self._pace.sent(monotonic(), process_time()) and self._on_pace is not None:
+                self._on_pace(self._pace)
+
+    def stop(self) -> None:
+        """Deliver nothing more."""
+        if self._chart_timer is not None:
+            IOLoop.current().remove_timeout(self._chart_timer)
 
     def between(self, action: Callable[[], None]) -> None:
         """Run ``action`` when no turn is under way: now, or at the end of this one."""
