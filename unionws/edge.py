@@ -26,7 +26,7 @@ from unionws.broadcaster.pace import Pace
 from unionws.clock import Clock, milliseconds
 from unionws.connections.client import Client
 from unionws.connections.fastdoor import FULL
-from unionws.connections.handshake import Accept, Refuse, Upgrade, decide
+from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
 from unionws.connections.parking import Limits, Parking
 from unionws.connections.query import read as read_query
 from unionws.conversation import Conversation
@@ -61,8 +61,13 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a connection's URL asks for."""
+    """What a handshake asks for.
 
+    Attributes:
+        extension: the agreed Sec-WebSocket-Extensions, or "".
+    """
+
+    extension: str
     key: GroupKey
     resume: Resume | None
 
@@ -215,21 +220,22 @@ class Edge:
 
     # -- opening --------------------------------------------------------------------------------
 
-    def admit(self, upgrade: Upgrade) -> tuple[Accept, Plan] | Refuse:
-        """Decide about a handshake; both doors ask here."""
-        answer = decide(
-            upgrade,
-            origin_allowed=self._origin_allowed,
-            deflate_allowed=self.settings.COMPRESSION_LEVEL > 0,
-        )
-        if isinstance(answer, Refuse):
-            return self._refused(answer)
-        if len(self.parking) >= self._capacity:
-            return self._refused(FULL)
+    def judge(self, upgrade: Upgrade) -> Plan | Refuse:
+        """What a handshake asks for; both doors ask here."""
+        refusal = check(upgrade, self._origin_allowed)
+        if refusal is not None:
+            return self._refused(refusal)
         try:
-            return answer, self._plans(upgrade.query, answer.deflate)
+            return self._plans(upgrade.query, extension(upgrade, self.settings.COMPRESSION_LEVEL > 0))
         except RequestError as error:
             return self._refused(Refuse(400, error.code, error.message))
+
+    def admit(self, plan: Plan, key: str, address: str) -> Accept | Refuse:
+        """Whether there is room for one more."""
+        if len(self.parking) >= self._capacity:
+            return self._refused(FULL)
+        answer = accept(key, plan.extension)
+        return self._refused(answer) if isinstance(answer, Refuse) else answer
 
     def _refused(self, answer: Refuse) -> Refuse:
         self.refused[answer.code] += 1
@@ -239,24 +245,24 @@ class Edge:
         allowed = self.settings.ALLOWED_ORIGINS
         return not allowed or origin in allowed
 
-    def _plan(self, query: str, deflate: bool) -> Plan:
+    def _plan(self, query: str, extension: str) -> Plan:
         """What a URL's query chooses; kept for the next who asks the same."""
         choice = read_query(query, self._channels)
         key = GroupKey(
             self._default_channels if choice.channels is None else choice.channels,
             choice.form or self.settings.TRANSFER_FORM,
-            deflate,
+            bool(extension),
             self.fields.parse(choice.filter),
         )
-        return Plan(key, parse_resume(choice.resume) if "transfers" in key.channels else None)
+        return Plan(extension, key, parse_resume(choice.resume) if "transfers" in key.channels else None)
 
-    def welcome(self, fd: int, address: str, accept: Accept, plan: Plan, early: bytes = b"") -> None:
+    def welcome(self, fd: int, address: str, answer: Accept, plan: Plan, early: bytes = b"") -> None:
         """Park an accepted connection: answer the handshake, greet, take what came behind it."""
-        client = self.parking.park(fd, address, deflate=accept.deflate)
+        client = self.parking.park(fd, address, deflate=answer.deflate)
         self.subscriptions.join(client, plan.key)
         rest = self.greeting.rest(plan.key, self._now_ms())
-        connected = self.fanout.frame([self._connected(client, plan.key)], accept.deflate)
-        self.parking.send(client, Frame(accept.response + connected.data + rest.data))
+        connected = self.fanout.frame([self._connected(client, plan.key)], answer.deflate)
+        self.parking.send(client, Frame(answer.response + connected.data + rest.data))
         self._host.fire("client_opened", client=client.number, address=address)
         if plan.resume is not None and client.fd >= 0:
             self.subscriptions.begin(

@@ -23,6 +23,11 @@ from unionws.connections.handshake import Refuse, Upgrade, plain_address
 log = logging.getLogger("unionws.connections")
 
 HEAD_BYTES = 4096
+KEY_HEADER = b"\r\nSec-WebSocket-Key: "
+KEY_BYTES = 24
+SHAPES_KEPT = 512
+"""Requests that differ only in their key are read once; at most 2 MB are kept for that."""
+
 ACCEPTS_PER_TURN = 64
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 OUT_OF_MEMORY = (errno.ENOBUFS, errno.ENOMEM)
@@ -47,7 +52,7 @@ class Head:
         self.headers[key] = f"{self.headers[key]},{text}" if key in self.headers else text
 
 
-def parse(data: bytes, address: str) -> tuple[Upgrade, int] | None:
+def parse(data: bytes) -> tuple[Upgrade, int] | None:
     """A whole upgrade request at the start of ``data``, and its length; None: not one for this door."""
     head = Head()
     parser = httptools.HttpRequestParser(head)
@@ -56,10 +61,23 @@ def parse(data: bytes, address: str) -> tuple[Upgrade, int] | None:
     except httptools.HttpParserUpgrade as upgrade:
         method = parser.get_method().decode("latin-1")
         _, _, query = head.url.decode("latin-1").partition("?")
-        return Upgrade(method, parser.get_http_version(), query, head.headers, address), upgrade.args[0]
+        return Upgrade(method, parser.get_http_version(), query, head.headers, ""), upgrade.args[0]
     except httptools.HttpParserError:
         return None
     return None
+
+
+def cut_key(data: bytes) -> tuple[bytes, str]:
+    """A request's shape, its bytes without the 24 of the key, and the key.
+
+    Requests of one shape differ in nothing else, so what one asks for is decided once. The shape is
+    empty when there is no key as every client writes it.
+    """
+    start = data.find(KEY_HEADER) + len(KEY_HEADER)
+    end = start + KEY_BYTES
+    if start < len(KEY_HEADER) or data[end : end + 2] != b"\r\n":
+        return b"", ""
+    return data[:start] + data[end:], data[start:end].decode("latin-1")
 
 
 class FastDoor:
@@ -77,6 +95,7 @@ class FastDoor:
         self._doorkeeper = doorkeeper
         self._otherwise = otherwise
         self._listeners: list[socket.socket] = []
+        self._known: dict[bytes, tuple[int, Any]] = {}
         self._spare = -1
         self.accepted = 0
         self.refused_full = 0
@@ -121,19 +140,39 @@ class FastDoor:
         except OSError:
             connection.close()
             return
-        found = parse(data, plain_address(address[0])) if data.startswith(self._starts) else None
-        if found is None:
-            self._otherwise(connection, address)
-            return
-        upgrade, size = found
-        answer = self._doorkeeper.admit(upgrade)
+        shape, key = cut_key(data)
+        known = self._known.get(shape)
+        if known is None:
+            known = self._learn(data, shape)
+            if known is None:
+                self._otherwise(connection, address)
+                return
+        size, plan = known
         early = connection.recv(HEAD_BYTES)[size:]
+        source = plain_address(address[0])
+        answer = plan if isinstance(plan, Refuse) else self._doorkeeper.admit(plan, key, source)
         if isinstance(answer, Refuse):
             refuse(connection, answer)
             return
         self.accepted += 1
-        accept, choice = answer
-        self._doorkeeper.welcome(connection.detach(), upgrade.address, accept, choice, early)
+        self._doorkeeper.welcome(connection.detach(), source, answer, plan, early)
+
+    def _learn(self, data: bytes, shape: bytes) -> tuple[int, Any] | None:
+        """Read a request of a shape not seen lately; its size and what it asks for."""
+        found = parse(data) if shape and data.startswith(self._starts) else None
+        if found is None:
+            return None
+        upgrade, size = found
+        known = size, self._doorkeeper.judge(upgrade)
+        if len(data) == size and not isinstance(known[1], Refuse):
+            if len(self._known) >= SHAPES_KEPT:
+                self._known.clear()
+            self._known[shape] = known
+        return known
+
+    def forget(self) -> None:
+        """What was learnt no longer holds: settings changed."""
+        self._known.clear()
 
     def _without_descriptors(self, listener: socket.socket, error: OSError) -> bool:
         """Refuse the next connection with the descriptor kept for that.

@@ -17,9 +17,14 @@ from unionws.connections.handshake import Accept, Refuse, Upgrade, plain_address
 class Doorkeeper(Protocol):
     """Decides about handshakes and takes accepted connections: the edge."""
 
-    def admit(self, upgrade: Upgrade) -> tuple[Accept, Any] | Refuse: ...
+    def judge(self, upgrade: Upgrade) -> Any | Refuse:
+        """What a request asks for; the same for all that differ in key and address alone."""
 
-    def welcome(self, fd: int, address: str, accept: Accept, choice: Any, early: bytes = b"") -> None: ...
+    def admit(self, plan: Any, key: str, address: str) -> Accept | Refuse:
+        """Whether one more with that plan may come in now."""
+
+    def welcome(self, fd: int, address: str, accept: Accept, plan: Any, early: bytes = b"") -> None:
+        """Take an accepted connection over."""
 
 
 class SocketHandler(WebSocketHandler):
@@ -38,15 +43,18 @@ class SocketHandler(WebSocketHandler):
     async def prepare(self) -> None:
         """Answer every method here, before Tornado's own checks of methods and origins."""
         upgrade = upgrade_of(self.request)
-        answer = self._doorkeeper.admit(upgrade)
+        answer = plan = self._doorkeeper.judge(upgrade)
+        if not isinstance(plan, Refuse):
+            answer = self._doorkeeper.admit(
+                plan, upgrade.headers.get("sec-websocket-key", ""), upgrade.address
+            )
         stream: IOStream = self.detach()
         if isinstance(answer, Refuse):
             await self._refuse(stream, answer)
             return
-        accept, choice = answer
         fd, early = release(stream)
         if fd >= 0:
-            self._doorkeeper.welcome(fd, upgrade.address, accept, choice, early)
+            self._doorkeeper.welcome(fd, upgrade.address, answer, plan, early)
 
     @staticmethod
     async def _refuse(stream: IOStream, answer: Refuse) -> None:

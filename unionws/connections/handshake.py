@@ -103,19 +103,29 @@ def decide(
     refusal = check(request, origin_allowed)
     if refusal is not None:
         return refusal
-    offers = request.headers.get("sec-websocket-extensions", "") if deflate_allowed else ""
-    answer = deflate_answer(offers)
-    extension = f"Sec-WebSocket-Extensions: {answer}\r\n" if answer else ""
-    key = accept_key(request.headers["sec-websocket-key"].strip())
+    return accept(request.headers.get("sec-websocket-key", ""), extension(request, deflate_allowed))
+
+
+def extension(request: Upgrade, deflate_allowed: bool) -> str:
+    """The agreed Sec-WebSocket-Extensions, or ""."""
+    return deflate_answer(request.headers.get("sec-websocket-extensions", "")) if deflate_allowed else ""
+
+
+def accept(key: str, agreed: str) -> Accept | Refuse:
+    """The answer to a handshake in which all is well but perhaps the key."""
+    key = key.strip()
+    if not is_valid_key(key):
+        return Refuse(400, "bad_handshake", "Sec-WebSocket-Key must be 16 bytes in base64")
+    line = f"Sec-WebSocket-Extensions: {agreed}\r\n" if agreed else ""
     response = (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {key}\r\n{extension}\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{line}\r\n"
     )
-    return Accept(response.encode(), bool(answer))
+    return Accept(response.encode(), bool(agreed))
 
 
 def check(request: Upgrade, origin_allowed: Callable[[str], bool]) -> Refuse | None:
-    """What is wrong with a handshake (RFC 6455 §4.2.1), or None."""
+    """What is wrong with a handshake (RFC 6455 §4.2.1), the key left aside, or None."""
     headers = request.headers
     if request.method != "GET":
         return Refuse(405, "method_not_allowed", "a WebSocket opens with GET", (("Allow", "GET"),))
@@ -131,8 +141,6 @@ def check(request: Upgrade, origin_allowed: Callable[[str], bool]) -> Refuse | N
         return Refuse(
             426, "bad_version", message, (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
         )
-    if not is_valid_key(headers.get("sec-websocket-key", "").strip()):
-        return Refuse(400, "bad_handshake", "Sec-WebSocket-Key must be 16 bytes in base64")
     origin = headers.get("origin", headers.get("sec-websocket-origin"))
     if origin is not None and not origin_allowed(origin):
         return Refuse(403, "forbidden", f"origin {origin[:200]!r} is not allowed")

@@ -182,8 +182,7 @@ class Parking:
             return
         self._slot(fd).pop(fd, None)
         client.backlog = client.inbox = None
-        self._epoll.unregister(fd)
-        os.close(fd)
+        os.close(fd)  # which takes it out of the epoll too (epoll(7)): nobody else holds it
         if self._closing.pop(client, None) is None:
             self._leave(client, code)
 
