@@ -294,6 +294,9 @@ class Inbox:
             self._message.append(self._utf8.decode(plain))
         except UnicodeDecodeError:
             raise ProtocolError(1007, "text is not UTF-8") from None
+        cut = self._utf8.getstate()[0]
+        if cut[:1] == b"\xed" and cut[1:] >= b"\xa0":  # a surrogate: Python waits for its third byte
+            raise ProtocolError(1007, "text is not UTF-8")
 
     def _finish(self) -> Message:
         opcode, parts = self._opcode, self._message

@@ -1,0 +1,507 @@
+"""Parked connections over real TCP sockets: reading, writing, keep-alive and both ways to close."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+import ujson
+
+from tests.connections.test_client import check_account, told
+from tests.connections.wire import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Got,
+    Peer,
+    close_frame,
+    masked,
+)
+from tests.looped import LoopThread
+from unionws import frames
+from unionws.clock import ManualClock
+from unionws.connections.client import Client
+from unionws.connections.inbox import Message
+from unionws.connections.parking import CLOSE_TIMEOUT, PONG_TIMEOUT, Limits, Parking
+from unionws.frames import Frame
+
+INTERVAL = 20
+LIMITS = Limits(max_message=1000, backlog_bytes=100_000, backlog_frames=50)
+
+
+def gap_frame(_client: Client, first: int, last: int) -> Frame:
+    return Frame(frames.text(b"[G %d %d]" % (first, last)), first, last)
+
+
+def transfers(prev: int, seq: int, size: int = 4000) -> Frame:
+    return Frame(frames.text(b"[T %d %d%s]" % (prev, seq, b"." * size)), prev, seq)
+
+
+def chart(rev: int, size: int = 4000) -> Frame:
+    return Frame(frames.text(b"[C %d%s]" % (rev, b"." * size)), chart=True)
+
+
+class Lot:
+    """A Parking on a loop of its own, with what it reported."""
+
+    def __init__(self, loop: LoopThread, limits: Limits) -> None:
+        self.loop = loop
+        self.clock = ManualClock()
+        self.messages: list[Message] = []
+        self.gone: list[tuple[Client, int]] = []
+        self.peers: list[Peer] = []
+        self.on_message = lambda client, message: self.messages.append(message)
+        self.parking = loop.call(self._build, limits)
+
+    def _build(self, limits: Limits) -> Parking:
+        parking = Parking(
+            limits,
+            on_message=lambda client, message: self.on_message(client, message),
+            on_gone=lambda client, code: self.gone.append((client, code)),
+            make_gap=gap_frame,
+            ping_interval=INTERVAL,
+            clock=self.clock,
+        )
+        parking.start()
+        parking._sweeper.stop()  # tests sweep when they want to
+        return parking
+
+    def park(self, *, deflate: bool = False, buffers: int = 0) -> tuple[Client, Peer]:
+        """A client, and the other end of its connection."""
+        ours, theirs = tcp_pair(buffers)
+        ours.setblocking(False)
+        peer = Peer(theirs)
+        self.peers.append(peer)
+        return self.loop.call(self.parking.park, ours.detach(), "192.0.2.1", deflate=deflate), peer
+
+    def send(self, client: Client, frame: Frame) -> None:
+        self.loop.call(self.parking.send, client, frame)
+
+    def close(self, client: Client, code: int, reason: str = "", words: bytes = b"") -> None:
+        self.loop.call(self.parking.close, client, code, reason, words)
+
+    def sweep(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.loop.call(self.parking.sweep)
+
+    def stall(self, client: Client) -> int:
+        """Send transfers until the socket takes no more; the newest position."""
+        seq = 0
+        while not client.backlog:
+            seq += 1
+            self.send(client, transfers(seq - 1, seq))
+        return seq
+
+
+def tcp_pair(buffers: int) -> tuple[socket.socket, socket.socket]:
+    with socket.socket() as listener:
+        if buffers:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffers)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        theirs = socket.socket()
+        if buffers:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffers)
+        theirs.connect(listener.getsockname())
+        ours, _ = listener.accept()
+    return ours, theirs
+
+
+@contextmanager
+def lots(limits: Limits = LIMITS) -> Iterator[Lot]:
+    with LoopThread() as loop:
+        made = Lot(loop, limits)
+        try:
+            yield made
+        finally:
+            loop.call(made.parking.stop)
+            for peer in made.peers:
+                peer.close()
+
+
+@pytest.fixture
+def lot() -> Iterator[Lot]:
+    with lots() as made:
+        yield made
+
+
+# -- receiving ----------------------------------------------------------------------------------
+
+
+def test_messages_reach_the_application(lot: Lot) -> None:
+    """Text and binary messages are handed over whole, and no parser is left behind."""
+    client, peer = lot.park()
+    peer.send(masked(TEXT, b"one") + masked(BINARY, b"two"))
+    lot.loop.until(lambda: len(lot.messages) == 2)
+    assert lot.messages == [Message(TEXT, "one"), Message(BINARY, b"two")]
+    assert client.inbox is None
+
+
+def test_message_may_arrive_byte_by_byte(lot: Lot) -> None:
+    """A parser exists only while a message is under way."""
+    client, peer = lot.park()
+    data = masked(TEXT, b"slow")
+    peer.send(data[:3])
+    lot.loop.until(lambda: client.inbox is not None)
+    for byte in data[3:]:
+        peer.send(bytes([byte]))
+    lot.loop.until(lambda: lot.messages)
+    assert (lot.messages, client.inbox) == ([Message(TEXT, "slow")], None)
+
+
+def test_ping_is_answered_with_its_payload(lot: Lot) -> None:
+    """Also in the middle of a fragmented message."""
+    _, peer = lot.park()
+    peer.send(masked(TEXT, b"a", fin=False) + masked(PING, b"are you there") + masked(CONTINUATION, b"b"))
+    assert peer.frame() == Got(PONG, b"are you there")
+    lot.loop.until(lambda: lot.messages)
+    assert lot.messages == [Message(TEXT, "ab")]
+
+
+def test_bytes_from_behind_the_handshake_are_taken(lot: Lot) -> None:
+    """What the door read too much is not lost."""
+    client, peer = lot.park()
+    lot.loop.call(lot.parking.receive, client, masked(PING, b"early")[:5])
+    lot.loop.call(lot.parking.receive, client, masked(PING, b"early")[5:])
+    assert peer.frame() == Got(PONG, b"early")
+
+
+def test_compressed_messages_are_read_where_agreed(lot: Lot) -> None:
+    """A client that agreed to compression may use it, another one may not."""
+    packed = masked(TEXT, frames.deflate(b"packed", 6), rsv=4)
+    (_, agreed), (_, not_agreed) = lot.park(deflate=True), lot.park()
+    agreed.send(packed)
+    not_agreed.send(packed)
+    lot.loop.until(lambda: lot.messages)
+    assert lot.messages == [Message(TEXT, "packed")]
+    assert [got.code for got in not_agreed.frames()] == [1002]
+
+
+# -- violations ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"\x81\x05", 1002), (masked(TEXT, b"\xff"), 1007), (close_frame(1005), 1002)]
+)
+def test_violation_is_answered_with_its_code(lot: Lot, data: bytes, code: int) -> None:
+    """The client is told why, and counted."""
+    client, peer = lot.park()
+    peer.send(data)
+    assert [got.code for got in peer.frames()] == [code]
+    lot.loop.until(lambda: lot.gone)
+    assert lot.gone == [(client, code)]
+    assert lot.parking.counters.protocol_errors == 1
+
+
+def test_too_large_a_message_is_refused_while_it_arrives(lot: Lot) -> None:
+    """An error message, then 1009, before the message is there."""
+    _, peer = lot.park()
+    peer.send(masked(TEXT, b"x" * 10, length=1001))
+    error, closed = peer.frames()
+    told_to = ujson.loads(error.payload)
+    assert (told_to["type"], told_to["code"]) == ("error", "message_too_large")
+    assert list(told_to)[-1] == "timestamp"
+    assert closed.code == 1009
+
+
+def test_last_words_survive_unread_megabytes(lot: Lot) -> None:
+    """A client that keeps sending still reads why it was closed: no reset destroys it.
+
+    What it sends looks like close frames, so the parser must have given up to understand.
+    """
+    _, peer = lot.park()
+    flood = masked(TEXT, b"", length=8_000_000) + close_frame(1000) * 500_000
+    sender = threading.Thread(target=flood_quietly, args=(peer, flood))
+    sender.start()
+    error, closed = peer.frame(), peer.frame()
+    assert error is not None
+    assert closed is not None
+    assert closed.code == 1009
+    sender.join()
+
+
+def flood_quietly(peer: Peer, data: bytes) -> None:
+    """Send everything, then end the stream; fails the test by way of a reset being visible."""
+    peer.send(data)
+    peer.socket.shutdown(socket.SHUT_WR)
+
+
+# -- closing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sent", "echoed"), [(1000, 1000), (4999, 4999), (1001, 1001), (None, 1000)])
+def test_close_of_the_client_is_echoed(lot: Lot, sent: int | None, echoed: int) -> None:
+    """RFC 6455 §5.5.1 and §7.1.1: the code comes back, then the server closes TCP."""
+    client, peer = lot.park()
+    peer.send(close_frame(sent))
+    assert [got.code for got in peer.frames()] == [echoed]
+    lot.loop.until(lambda: lot.gone)
+    assert lot.gone == [(client, echoed)]
+    assert (len(lot.parking), lot.parking.closing, client.fd) == (0, 0, -1)
+
+
+def test_close_of_the_server_waits_for_the_answer(lot: Lot) -> None:
+    """Last words, close frame, end of stream; the descriptor goes when the client has answered."""
+    client, peer = lot.park()
+    lot.close(client, 4200, "restart", frames.text(b"bye"))
+    assert peer.frames() == [Got(TEXT, b"bye"), Got(CLOSE, (4200).to_bytes(2, "big") + b"restart")]
+    assert (len(lot.parking), lot.parking.closing, list(lot.parking)) == (0, 1, [])
+    peer.send(masked(TEXT, b"still talking") + close_frame(4200))
+    lot.loop.until(lambda: lot.parking.closing == 0)
+    assert client.fd == -1
+    assert lot.gone == [(client, 4200)]
+    assert lot.messages == []
+
+
+def test_close_in_the_middle_of_a_message_stays_in_step(lot: Lot) -> None:
+    """The rest of a message under way is no frame, and the close frame behind it is found."""
+    client, peer = lot.park()
+    data = masked(BINARY, close_frame(1000) * 50, mask=b"\0\0\0\0")
+    peer.send(data[:100])
+    lot.loop.until(lambda: client.inbox is not None)
+    lot.close(client, 4200)
+    assert len(peer.frames()) == 1
+    peer.send(data[100:] + masked(PING, b""))
+    peer.send(masked(PING, b""))
+    lot.loop.until(lambda: client.inbox is None)
+    assert lot.parking.closing == 1
+    peer.send(close_frame(4200))
+    lot.loop.until(lambda: lot.parking.closing == 0)
+
+
+def test_client_that_never_answers_a_close_is_dropped(lot: Lot) -> None:
+    """After CLOSE_TIMEOUT nobody waits any more."""
+    client, peer = lot.park()
+    lot.close(client, 4200)
+    lot.clock.advance(CLOSE_TIMEOUT - 0.1)
+    lot.sweep()
+    assert lot.parking.closing == 1
+    lot.clock.advance(0.2)
+    lot.sweep()
+    assert lot.parking.closing == 0
+    assert [got.code for got in peer.frames()] == [4200]
+
+
+def test_nothing_is_sent_behind_a_close_frame(lot: Lot) -> None:
+    """A client that is closing gets no frames, and is not dropped for it either."""
+    client, peer = lot.park()
+    lot.close(client, 4200)
+    lot.send(client, transfers(0, 1))
+    lot.loop.call(lot.parking.broken, client)
+    lot.close(client, 1000)
+    assert lot.parking.closing == 1
+    assert [got.code for got in peer.frames()] == [4200]
+    assert lot.parking.counters.closed == 1
+
+
+def test_client_that_vanishes_is_gone(lot: Lot) -> None:
+    """An end of stream without a close frame is 1006."""
+    client, peer = lot.park()
+    peer.close()
+    lot.loop.until(lambda: lot.gone)
+    assert lot.gone == [(client, 1006)]
+    assert len(lot.parking) == 0
+
+
+def test_reset_is_noticed_at_once(lot: Lot) -> None:
+    """A reset is 1006 too."""
+    client, peer = lot.park()
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    peer.close()
+    lot.loop.until(lambda: lot.gone)
+    assert lot.gone == [(client, 1006)]
+
+
+def test_closed_client_is_never_written_to_again(lot: Lot) -> None:
+    """Its descriptor number may belong to somebody else already."""
+    old, old_peer = lot.park()
+    number = old.fd
+    ours, theirs = tcp_pair(0)
+    ours.setblocking(False)
+    old_peer.close()
+    lot.loop.until(lambda: lot.gone)
+    os.dup2(ours.fileno(), number)
+    ours.close()
+    new = lot.loop.call(lot.parking.park, number, "192.0.2.2", deflate=False)
+    for action in (lot.parking.send, lambda client, frame: lot.parking.blocked(client, frame, 0)):
+        lot.loop.call(action, old, transfers(0, 1))
+    lot.loop.call(lot.parking.broken, old)
+    lot.close(old, 4200)
+    lot.send(new, Frame(frames.text(b"mine")))
+    with Peer(theirs) as peer:
+        assert peer.frame() == Got(TEXT, b"mine")
+        assert new.fd == number
+
+
+def test_stop_closes_everybody(lot: Lot) -> None:
+    """No descriptor is left open."""
+    (client, peer), (closing, _) = lot.park(), lot.park()
+    lot.close(closing, 1000)
+    lot.loop.call(lot.parking.stop)
+    assert (client.fd, closing.fd) == (-1, -1)
+    assert peer.ended()
+    lot.parking = lot.loop.call(lot._build, LIMITS)
+
+
+# -- slow readers -------------------------------------------------------------------------------
+
+
+def read_text(peer: Peer, count: int) -> list[str]:
+    """The texts of the next frames, without filler."""
+    got = [peer.frame() for _ in range(count)]
+    return told(b"".join(frame.payload for frame in got if frame is not None))
+
+
+def test_slow_reader_gets_everything_within_the_bounds(lot: Lot) -> None:
+    """What the kernel does not take waits, and comes in order."""
+    client, peer = lot.park(buffers=4096)
+    newest = lot.stall(client)
+    lot.send(client, transfers(newest, newest + 1))
+    assert list(lot.parking.backlogged) == [client]
+    assert read_text(peer, newest + 1) == [f"T {seq - 1} {seq}" for seq in range(1, newest + 2)]
+    lot.loop.until(lambda: client.backlog is None)
+    assert lot.parking.counters.blocked == 1
+
+
+def test_stalled_reader_is_told_its_gap_and_goes_on_live(lot: Lot) -> None:
+    """Skipped positions are named, nothing is sent twice, and live frames follow."""
+    client, peer = lot.park(buffers=4096)
+    newest = lot.stall(client) + 40
+    for seq in range(newest - 39, newest + 1):
+        lot.send(client, transfers(seq - 1, seq))
+    assert lot.parking.counters.skipped == 1
+    seen: list[str] = []
+    while not seen or seen[-1] != f"T {newest - 1} {newest}":
+        seen += read_text(peer, 1)
+    check_account(seen, newest)
+    assert sum(text.startswith("G") for text in seen) == 1
+    lot.send(client, transfers(newest, newest + 1))
+    assert read_text(peer, 1) == [f"T {newest} {newest + 1}"]
+
+
+def test_ten_skips_close_the_slow_consumer(lot: Lot) -> None:
+    """4103 is the last frame, and whole, after all the client has got."""
+    client, peer = lot.park(buffers=4096)
+    seq = lot.stall(client)
+    while client in list(lot.parking):
+        seq += 1
+        lot.send(client, transfers(seq - 1, seq))
+    lot.send(client, transfers(seq, seq + 1))
+    assert lot.gone == [(client, 4103)]
+    assert (lot.parking.counters.given_up, lot.parking.counters.skipped) == (1, 10)
+    *_, last = peer.frames()
+    assert (last.opcode, last.code) == (CLOSE, 4103)
+
+
+def test_given_up_in_the_middle_of_a_joined_frame(lot: Lot) -> None:
+    """The parts behind the one that was too much are not sent after the close frame."""
+    client, peer = lot.park(buffers=4096)
+    lot.stall(client)
+    parts = tuple(Frame(frames.text(b"[O n%d%s]" % (number, b"." * 40_000))) for number in range(6))
+    lot.send(client, Frame(b"".join(part.data for part in parts), parts=parts))
+    assert lot.gone == [(client, 4103)]
+    *_, last = peer.frames()
+    assert last.code == 4103
+
+
+def test_close_frame_follows_a_frame_larger_than_the_bounds(lot: Lot) -> None:
+    """A client that has half of a large frame still gets the whole and the close frame."""
+    client, peer = lot.park(buffers=4096)
+    large = frames.text(b"x" * 3_000_000)
+    lot.send(client, Frame(large))
+    assert client.backlog
+    lot.close(client, 4200)
+    first, last = peer.frames()
+    assert (len(first.payload), last.code) == (3_000_000, 4200)
+
+
+def test_chart_waits_only_once(lot: Lot) -> None:
+    """The newest chartData replaces the one that waits, also inside joined frames."""
+    client, peer = lot.park(buffers=4096)
+    newest = lot.stall(client)
+    lot.send(client, chart(1))
+    both = (transfers(newest, newest + 1), chart(2))
+    lot.send(client, Frame(b"".join(part.data for part in both), newest, newest + 1, parts=both))
+    lot.send(client, chart(3))
+    assert read_text(peer, newest + 2)[newest - 1 :] == [
+        f"T {newest - 1} {newest}",
+        f"T {newest} {newest + 1}",
+        "C 3",
+    ]
+
+
+# -- keep-alive ---------------------------------------------------------------------------------
+
+
+def test_everybody_is_pinged_once_per_interval(lot: Lot) -> None:
+    """One sweep a second over a part of the clients reaches all of them."""
+    parked = [lot.park() for _ in range(5)]
+    lot.sweep(PONG_TIMEOUT - 1)
+    for _, peer in parked:
+        peer.send(masked(PONG))
+    lot.loop.until(lambda: all(client.seen for client, _ in parked))
+    lot.sweep(INTERVAL - PONG_TIMEOUT + 1)
+    for client, peer in parked:
+        lot.close(client, 4200)
+        assert [got.opcode for got in peer.frames()] == [PING, CLOSE]
+
+
+def test_silent_client_is_closed_with_4201(lot: Lot) -> None:
+    """Nobody waits longer than PING_INTERVAL and PONG_TIMEOUT for a dead peer."""
+    client, peer = lot.park()
+    for _ in range(INTERVAL + PONG_TIMEOUT):
+        lot.sweep()
+    assert lot.gone == [(client, 4201)]
+    assert lot.parking.counters.pong_timeouts == 1
+    assert peer.frames()[-1].code == 4201
+
+
+def heard_at(client: Client, tick: int) -> bool:
+    return client.seen == tick
+
+
+@pytest.mark.parametrize("answer", [masked(PONG), masked(PONG, b"payload"), masked(TEXT, b"x")])
+def test_client_that_says_anything_stays(lot: Lot, answer: bytes) -> None:
+    """A pong, or any other sign of life, is enough."""
+    client, peer = lot.park()
+    for swept in range(PONG_TIMEOUT, 3 * INTERVAL, PONG_TIMEOUT):
+        lot.sweep(PONG_TIMEOUT)
+        peer.send(answer)
+        lot.loop.until(partial(heard_at, client, swept))
+    assert lot.gone == []
+
+
+def waiting(client: Client) -> int:
+    return client.backlog.size if client.backlog else 0
+
+
+def took_more(client: Client, before: int) -> bool:
+    return waiting(client) < before or not before
+
+
+def test_slow_reader_that_reads_is_alive(lot: Lot) -> None:
+    """A client with a queue is not pinged behind it, and lives as long as it takes bytes."""
+    client, peer = lot.park(buffers=4096)
+    lot.send(client, Frame(frames.text(b"x" * 3_000_000)))
+    for _ in range(INTERVAL + PONG_TIMEOUT):
+        lot.sweep()
+        before = waiting(client)
+        assert peer.socket.recv(65_536)
+        lot.loop.until(partial(took_more, client, before))
+    assert lot.gone == []
+
+
+def test_reader_that_stopped_is_found(lot: Lot) -> None:
+    """A client with a queue that takes nothing is closed in the same time as any other."""
+    client, _ = lot.park(buffers=4096)
+    lot.stall(client)
+    lot.sweep(INTERVAL + PONG_TIMEOUT)
+    assert lot.gone == [(client, 4201)]
