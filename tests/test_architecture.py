@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "unionws"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 STAGES = ("source", "enrich", "scheduler", "stats", "history", "bus", "broadcaster", "connections")
-SHARED = ("model", "errors", "settings", "clock", "extensions", "frames")
+SHARED = ("model", "errors", "settings", "clock", "extensions", "frames", "ticker")
 
 UNTESTED = {
     "__init__": "names only; what they export is tested where it is defined",

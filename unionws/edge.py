@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import ujson
 from tornado.gen import sleep
-from tornado.ioloop import PeriodicCallback
 
 from unionws import __version__
 from unionws.broadcaster import envelopes
@@ -38,6 +37,7 @@ from unionws.model import JSON, Record, StateRecord, StatusRecord, TransfersReco
 from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
 from unionws.subscriptions import Archive, Resume, Subscriptions, parse_resume
+from unionws.ticker import Ticker
 
 log = logging.getLogger("unionws.edge")
 
@@ -131,7 +131,7 @@ class Edge:
             clock=clock,
             max_errors=settings.MAX_ERRORS,
         )
-        self._heartbeats = PeriodicCallback(self._heartbeat, 1000)
+        self._heartbeats = Ticker(self._heartbeat, 1.0)
 
     def _build_subscriptions(self, archive: Archive | None) -> Subscriptions:
         settings = self.settings

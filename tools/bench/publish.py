@@ -2,8 +2,9 @@
 
     python tools/bench/publish.py --port 8080 --rate 10 --bytes 1024
 
-Each tick publishes one record whose ``transfers`` frame is about ``--bytes`` long. Prints one JSON
-line when it listens, and ends on SIGTERM.
+Each tick publishes one record whose ``transfers`` frame is about ``--bytes`` long; with ``--charts``
+a chartData snapshot of full size follows every so many seconds. Prints one JSON line when it listens,
+and ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,19 +15,23 @@ import json
 import os
 import socket
 
+from statistics_cost import DAY, Maker
 from tornado.ioloop import PeriodicCallback
 
 from unionws.app import load_plugins, run_edge, run_process, supervise
+from unionws.builtin.statistics import register_statistics
 from unionws.bus.local import LocalBus
 from unionws.bus.unix import UnixBus
 from unionws.clock import SystemClock, milliseconds
 from unionws.edge import Edge
 from unionws.listening import listen
-from unionws.model import Fragment, StateRecord, TransfersRecord
+from unionws.model import ChartRecord, Fragment, StateRecord, TransfersRecord
 from unionws.settings import Settings, load_settings
+from unionws.stats.collector import Collector
 
 ENVELOPE_BYTES = 130
 EPOCH = "benchmark0"
+CHART_TRANSFERS = 20_000
 
 
 class Publisher:
@@ -75,11 +80,37 @@ class Publisher:
         return milliseconds(self._clock.time())
 
 
+class Charts:
+    """Publishes real snapshots of a collector that has seen thirty days of 50 routes and 30 assets."""
+
+    def __init__(self, bus: LocalBus | UnixBus) -> None:
+        self._bus = bus
+        self._maker = Maker(5_000)
+        self._clock = SystemClock()
+        settings, now = Settings(), self._clock.time()
+        self._collector = Collector(settings, register_statistics(settings), now=now - 30 * DAY)
+        for number in range(CHART_TRANSFERS):
+            when = now - 30 * DAY * (1 - number / CHART_TRANSFERS) ** 4
+            self._collector.observe([self._maker.make(when)], when)
+
+    def publish(self) -> None:
+        """Count one more transfer and publish what there is now."""
+        now = self._clock.time()
+        self._collector.observe([self._maker.make(now)], now)
+        snapshot = self._collector.snapshot(now)
+        record = ChartRecord(milliseconds(now), snapshot.rev, snapshot.chart, snapshot.rates)
+        self._bus.publish(record)
+
+
 async def publish(bus: LocalBus | UnixBus, options: argparse.Namespace, stopping: asyncio.Event) -> None:
     """In ingest's place: publish until ``stopping``."""
     publisher = Publisher(bus, options.bytes)
     publisher.state()
     ticks = [PeriodicCallback(publisher.state, 1000), PeriodicCallback(publisher.tick, 1000 / options.rate)]
+    if options.charts:
+        charts = Charts(bus)
+        charts.publish()
+        ticks.append(PeriodicCallback(charts.publish, options.charts * 1000))
     for tick in ticks:
         tick.start()
     await stopping.wait()
@@ -122,9 +153,18 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0, help="records a second")
     parser.add_argument("--bytes", type=int, default=1024, help="bytes of one transfers message")
     parser.add_argument("--edges", type=int, default=0, help="edge processes; 0: one process for all")
+    parser.add_argument("--charts", type=float, default=0.0, help="seconds between snapshots; 0: none")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
     options = parser.parse_args()
-    given = [f"PORT={options.port}", "HOST=127.0.0.1", "LOG_LEVEL=WARNING", "PLUGINS_DIR=", "MAX_CLIENTS=0"]
+    chart_interval = [f"CHART_INTERVAL={options.charts}"] if options.charts else []
+    given = [
+        *chart_interval,
+        f"PORT={options.port}",
+        "HOST=127.0.0.1",
+        "LOG_LEVEL=WARNING",
+        "PLUGINS_DIR=",
+        "MAX_CLIENTS=0",
+    ]
     settings = load_settings(None, [*given, *options.set], {})
     if options.edges:
         run_many(settings, options)

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tornado.ioloop import IOLoop, PeriodicCallback
+from tornado.ioloop import IOLoop
 
 from unionws import frames
 from unionws.clock import Clock
@@ -21,6 +21,7 @@ from unionws.connections.client import Backlog, Client
 from unionws.connections.inbox import Close, Control, Event, Inbox, Message
 from unionws.errors import ProtocolError
 from unionws.frames import PING, Frame
+from unionws.ticker import Ticker
 
 log = logging.getLogger("unionws.connections")
 
@@ -93,7 +94,7 @@ class Parking:
         self._tick = 0
         self._numbers = 0
         self._open = 0
-        self._sweeper = PeriodicCallback(self.sweep, 1000)
+        self._sweeper = Ticker(self.sweep, 1.0)
         self.counters = Counters()
 
     def __len__(self) -> int:
