@@ -13,6 +13,8 @@ def test_the_newest_event_wins_and_a_late_one_changes_nothing() -> None:
     assert book.find("a") == (5.0, "five")
     book.note("a", 5.0, "five again")
     assert book.find("a") == (5.0, "five again")
+    book.note("a", 6.0, "")
+    assert book.find("a") == (6.0, "five again")
 
 
 def test_old_keys_are_forgotten_and_listed_ones_are_not() -> None:

@@ -40,6 +40,8 @@ def test_ties_go_to_the_smaller_key_whatever_the_order() -> None:
     for seed in range(5):
         random.Random(seed).shuffle(counts)
         assert top(dict(counts), 3) == [("c", 3), ("a", 2), ("b", 2)]
+    long = {str(number): number % 7 for number in random.Random(1).sample(range(2000), 1500)}
+    assert top(long, 300) == sorted(long.items(), key=lambda item: (-item[1], item[0]))[:300]
 
 
 def test_times_are_rfc3339_in_utc() -> None:

@@ -18,7 +18,8 @@ def test_a_rollup_that_everything_left_is_empty() -> None:
     rollup = Rollup()
     cells = {("a", "b", "U"): 3, ("a", "c", ""): 1, ("c", "a", "U"): 2}
     rollup.add(cells)
-    assert (count(rollup.routes["a", "b"]), rollup.assets, len(rollup.outgoing["a"])) == (3, {"U": 5}, 2)
+    assert (count(rollup.routes["a", "b"]), rollup.assets, rollup.sent["a"]) == (3, {"U": 5}, 4)
+    assert (rollup.sent_assets["a"], rollup.asset_routes["U"]["c", "a"]) == ({"U": 3}, 2)
     rollup.add({cell: -value for cell, value in cells.items()})
     assert rollup == Rollup()
 

@@ -82,7 +82,7 @@ class Assets:
                 "volume": display(volume(routes[route])),
                 "percentage": share(number, count(current.assets[symbol])),
             }
-            | self._flow.last_activity("asset", symbol, *route)
+            | self._flow.last_activity("asset", *route, symbol)
             for route, number in top(counts, TOP_ROUTES)
         ]
 

@@ -26,10 +26,15 @@ class Book(Generic[K]):
         self._old: dict[K, tuple[float, str]] = {}
 
     def note(self, key: K, time: float, label: str) -> None:
-        """Remember an event, unless a newer one is known."""
-        entry = self._young.get(key) or self._old.get(key)
-        if entry is None or time >= entry[0]:
+        """Remember an event, unless a newer one is known; an empty label leaves the known one."""
+        entry = self._young.get(key)
+        if entry is not None:
+            if time >= entry[0]:
+                self._young[key] = (time, label or entry[1])
+        elif (old := self._old.get(key)) is None:
             self._put(key, (time, label))
+        elif time >= old[0]:
+            self._put(key, (time, label or old[1]))
 
     def find(self, key: K) -> tuple[float, str] | None:
         """Time and label of the newest event, or None when it was forgotten."""
@@ -39,6 +44,6 @@ class Book(Generic[K]):
         return entry
 
     def _put(self, key: K, entry: tuple[float, str]) -> None:
-        if len(self._young) >= self._size and key not in self._young:
+        if len(self._young) >= self._size:
             self._young, self._old = {}, self._young
         self._young[key] = entry

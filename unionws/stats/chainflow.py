@@ -16,9 +16,9 @@ from unionws.stats.windows import SCALES, Window
 TOP_ASSETS = 3
 
 
-def chain_counts(table: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Transfers per chain from its packed figures per symbol."""
-    return {chain: count(sum(symbols.values())) for chain, symbols in table.items()}
+def chain_counts(table: Mapping[str, int]) -> dict[str, int]:
+    """Transfers per chain from its packed figures."""
+    return {chain: count(packed) for chain, packed in table.items()}
 
 
 class ChainFlow:
@@ -42,17 +42,17 @@ class ChainFlow:
         flow: dict[str, JSON] = {
             "chains": scale[self._short.key],
             "chainFlowTimeScale": scale,
-            "totalOutgoing": sum(chain_counts(current.outgoing).values()),
-            "totalIncoming": sum(chain_counts(current.incoming).values()),
+            "totalOutgoing": sum(chain_counts(current.sent).values()),
+            "totalIncoming": sum(chain_counts(current.received).values()),
         }
         return {"chainFlowData": flow}
 
     def _list(self, window: Window, now: float) -> list[dict[str, JSON]]:
         current, previous = self._flow.rollups(window)
-        outgoing, incoming = chain_counts(current.outgoing), chain_counts(current.incoming)
+        outgoing, incoming = chain_counts(current.sent), chain_counts(current.received)
         before = None
         if self._flow.comparable(window, now):
-            before = (chain_counts(previous.outgoing), chain_counts(previous.incoming))
+            before = (chain_counts(previous.sent), chain_counts(previous.received))
         totals = {c: outgoing.get(c, 0) + incoming.get(c, 0) for c in outgoing.keys() | incoming.keys()}
         items = []
         for chain, _ in top(totals):
@@ -73,11 +73,12 @@ class ChainFlow:
         } | self._flow.last_activity("chain", chain)
 
     def _assets(self, chain: str, current: Rollup) -> list[dict[str, JSON]]:
-        sent, received = current.outgoing.get(chain, {}), current.incoming.get(chain, {})
+        sent = current.sent_assets.get(chain, {})
+        received = current.received_assets.get(chain, {})
         symbols = sent.keys() | received.keys()
         both = {symbol: sent.get(symbol, 0) + received.get(symbol, 0) for symbol in symbols}
-        whole = count(sum(both.values()))
-        counts = {symbol: count(packed) for symbol, packed in both.items() if symbol}
+        whole = count(current.sent.get(chain, 0) + current.received.get(chain, 0))
+        counts = {symbol: count(packed) for symbol, packed in both.items()}
         return [
             {
                 "assetSymbol": symbol,

@@ -78,7 +78,8 @@ class Collector:
         Windows that roll on over a quiet time do change, until they are empty.
         """
         data = self._figures(now)
-        body = fit(data, self._limit)
+        expected = sum(guarded.size for guarded in self._guarded if not guarded.off)
+        body = fit(data, self._limit, expected)
         changed = body != self._body or not self._last.rev
         rev = self._last.rev + changed
         self._stamp(data, rev, now)

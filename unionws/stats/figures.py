@@ -18,6 +18,9 @@ TOP = 10
 TEXT_LIMIT = 48
 """Characters kept of a name or symbol: anybody can issue a token with a book for a name."""
 
+_LONG = 500
+"""From here on picking a few costs less than sorting all."""
+
 
 def change(current: int, previous: int) -> float:
     """Percent by which ``current`` differs from ``previous``, two decimals.
@@ -37,7 +40,11 @@ def share(part: int, whole: int) -> float:
 
 def top(counts: Mapping[K, int], size: int = TOP) -> list[tuple[K, int]]:
     """The ``size`` highest counts, highest first, ties by ascending key."""
-    return nsmallest(size, counts.items(), key=lambda item: (-item[1], item[0]))
+    if len(counts) > _LONG:
+        return nsmallest(size, counts.items(), key=lambda item: (-item[1], item[0]))
+    keys = sorted(counts)
+    keys.sort(key=counts.__getitem__, reverse=True)  # stable: equal counts keep the keys' order
+    return [(key, counts[key]) for key in keys[:size]]
 
 
 def clip(text: str, limit: int = TEXT_LIMIT) -> str:

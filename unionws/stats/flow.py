@@ -6,7 +6,7 @@ universal chain ids and token symbols; transfers without a symbol are filed unde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -24,31 +24,46 @@ Route: TypeAlias = tuple[str, str]
 Cell: TypeAlias = tuple[str, str, str]
 K = TypeVar("K", str, Route)
 
-BUDGET = 400_000
+BUDGET = 250_000
 """Cells held per bucket width. Over it the rarest are filed under "": routes and chains stay
 exact, the figures of rare assets become too low."""
 
 _BOOK = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Rollup:
-    """A window's cells added up by what the lists show; all values are packed figures."""
+@dataclass(slots=True)
+class Totals:
+    """A window's cells added up by route, by chain each way and by symbol; all packed figures."""
 
     routes: dict[Route, int] = field(default_factory=dict)
-    outgoing: dict[str, dict[str, int]] = field(default_factory=dict)
-    incoming: dict[str, dict[str, int]] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=dict)
     assets: dict[str, int] = field(default_factory=dict)
-    asset_routes: dict[str, dict[Route, int]] = field(default_factory=dict)
 
     def add(self, cells: Mapping[Cell, int]) -> None:
         """Add cells (differences of figures, too), by everything at once."""
         for (source, destination, symbol), packed in cells.items():
             _change(self.routes, (source, destination), packed)
-            _nest(self.outgoing, source, symbol, packed)
-            _nest(self.incoming, destination, symbol, packed)
+            _change(self.sent, source, packed)
+            _change(self.received, destination, packed)
             if symbol:
                 _change(self.assets, symbol, packed)
+
+
+@dataclass(slots=True)
+class Rollup(Totals):
+    """Totals, and what each chain and each asset is made of."""
+
+    sent_assets: dict[str, dict[str, int]] = field(default_factory=dict)
+    received_assets: dict[str, dict[str, int]] = field(default_factory=dict)
+    asset_routes: dict[str, dict[Route, int]] = field(default_factory=dict)
+
+    def add(self, cells: Mapping[Cell, int]) -> None:
+        Totals.add(self, cells)
+        for (source, destination, symbol), packed in cells.items():
+            if symbol:
+                _nest(self.sent_assets, source, symbol, packed)
+                _nest(self.received_assets, destination, symbol, packed)
                 _nest(self.asset_routes, symbol, (source, destination), packed)
 
 
@@ -82,13 +97,13 @@ class FlowSpan(Span[Cell]):
     def __init__(self, size: int) -> None:
         super().__init__(size, previous=True)
         self._now = Rollup()
-        self._then = Rollup()
+        self._then = Totals()
 
     def clear(self) -> None:
         super().clear()
-        self._now, self._then = Rollup(), Rollup()
+        self._now, self._then = Rollup(), Totals()
 
-    def rollups(self) -> tuple[Rollup, Rollup]:
+    def rollups(self) -> tuple[Rollup, Totals]:
         """The window and the one before it, up to date; read, do not change."""
         self._now.add(self.current)
         self._then.add(self.previous)
@@ -109,8 +124,6 @@ class Flow:
         self._peaks = Peaks(SCALES)
         self._interned: dict[Cell, Cell] = {}
         self._seen: Book[tuple[str, ...]] = Book(_BOOK)
-        self._chains: Book[str] = Book(_BOOK)
-        self._assets: Book[str] = Book(_BOOK)
 
     def use_coverage(self, coverage: Coverage) -> None:
         """Readers tell changes only where this says both windows are covered."""
@@ -126,7 +139,7 @@ class Flow:
         self._peaks.advance(now)
         return {}
 
-    def rollups(self, window: Window) -> tuple[Rollup, Rollup]:
+    def rollups(self, window: Window) -> tuple[Rollup, Totals]:
         """The window and the one before it, as of the last snapshot; read, do not change."""
         return self._spans[window].rollups()
 
@@ -140,16 +153,17 @@ class Flow:
 
     def chain_name(self, chain: str) -> str:
         """Display name of a chain, as in its newest transfer."""
-        known = self._chains.find(chain)
+        known = self._seen.find(("chain", chain))
         return known[1] if known and known[1] else chain
 
     def asset_name(self, symbol: str) -> str:
         """Name of an asset, as in its newest transfer; its symbol when it has none."""
-        known = self._assets.find(symbol)
+        known = self._seen.find(("asset", symbol))
         return known[1] if known and known[1] else symbol
 
     def last_activity(self, *key: str) -> dict[str, JSON]:
-        """``{"lastActivity": …}`` of a chain, a symbol, a route, a chain's asset or a cell."""
+        """``{"lastActivity": …}`` of ("chain", id), ("chain", id, symbol), ("route", from, to),
+        ("asset", symbol) or ("asset", from, to, symbol); empty when it was forgotten."""
         known = self._seen.find(key)
         return {"lastActivity": rfc3339(known[0])} if known else {}
 
@@ -159,15 +173,23 @@ class Flow:
         destination = transfer.destination_chain.universal_chain_id
         symbol = clip(transfer.base_token_symbol or "")
         amount = scaled(item.amount)
-        self._cells.add(time, self._intern((source, destination, symbol)), pack(amount))
-        self._chains.note(source, time, clip(item.source_name))
-        self._chains.note(destination, time, clip(item.destination_name))
+        cell = self._intern((source, destination, symbol))
+        self._cells.add(time, cell, pack(amount))
+        if symbol and amount is not None:
+            self._peaks.add(time, symbol, amount)
+        self._see(item, cell, time)
+
+    def _see(self, item: EnrichedTransfer, cell: Cell, time: float) -> None:
+        source, destination, symbol = cell
+        note = self._seen.note
+        note(("chain", source), time, clip(item.source_name))
+        note(("chain", destination), time, clip(item.destination_name))
+        note(("route", source, destination), time, "")
         if symbol:
-            self._assets.note(symbol, time, clip(transfer.base_token_name or ""))
-            if amount is not None:
-                self._peaks.add(time, symbol, amount)
-        for key in _seen_keys(source, destination, symbol):
-            self._seen.note(key, time, "")
+            note(("asset", symbol), time, clip(item.transfer.base_token_name or ""))
+            note(("asset", *cell), time, "")
+            note(("chain", source, symbol), time, "")
+            note(("chain", destination, symbol), time, "")
 
     def _intern(self, cell: Cell) -> Cell:
         """One tuple for all buckets that hold it; forgotten and begun again when many."""
@@ -178,14 +200,3 @@ class Flow:
 
 def _without_symbol(cell: Cell) -> Cell:
     return (cell[0], cell[1], "")
-
-
-def _seen_keys(source: str, destination: str, symbol: str) -> Iterable[tuple[str, ...]]:
-    yield ("chain", source)
-    yield ("chain", destination)
-    yield ("route", source, destination)
-    if symbol:
-        yield ("asset", symbol)
-        yield ("chain", source, symbol)
-        yield ("chain", destination, symbol)
-        yield ("asset", symbol, source, destination)

@@ -44,14 +44,16 @@ class Guarded:
         name: the statistic's name.
         failures: failed calls so far.
         off: whether it was switched off.
+        size: bytes of its last good snapshot, encoded.
     """
 
-    __slots__ = ("_in_a_row", "_observer", "failures", "name", "off")
+    __slots__ = ("_in_a_row", "_observer", "failures", "name", "off", "size")
 
     def __init__(self, statistic: Statistic, coverage: Coverage) -> None:
         self.name = statistic.name
         self.failures = 0
         self.off = False
+        self.size = 0
         self._observer = statistic.observer
         self._in_a_row = {"observe": 0, "snapshot": 0}
         if isinstance(self._observer, UsesCoverage):
@@ -87,9 +89,9 @@ class Guarded:
     def _checked(self, figures: Mapping[str, JSON]) -> Mapping[str, JSON]:
         if not isinstance(figures, Mapping):
             raise TypeError(f"its snapshot is a {type(figures).__name__}, not a mapping")
-        size = len(encode(figures))
-        if not self.own and size > PLUGIN_BYTES:
-            raise ValueError(f"its snapshot is {size} bytes, more than {PLUGIN_BYTES}")
+        self.size = len(encode(figures))
+        if not self.own and self.size > PLUGIN_BYTES:
+            raise ValueError(f"its snapshot is {self.size} bytes, more than {PLUGIN_BYTES}")
         return figures
 
     def _failed(self, call: str) -> Mapping[str, JSON]:

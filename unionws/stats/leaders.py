@@ -44,6 +44,9 @@ class Leaders:
         if not count or (self._boundary is not None and (-count, key) > self._boundary):
             self._members.discard(key)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._members
+
     def clear(self) -> None:
         """The table was emptied."""
         self._members.clear()
@@ -85,6 +88,9 @@ class RankedSpan(Span[bytes]):
     def __init__(self, size: int) -> None:
         super().__init__(size, previous=False)
         self.leaders = Leaders(self.current)
+
+    def wants(self, key: bytes) -> bool:
+        return key in self.leaders
 
     def clear(self) -> None:
         super().clear()

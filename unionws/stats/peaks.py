@@ -33,8 +33,9 @@ class _Tier:
     def add(self, index: int, key: str, value: int) -> None:
         if self._head - index > self._reach:
             return
-        bucket = self._ring.open(index)
-        if not bucket:
+        bucket = self._ring.buckets.get(index)
+        if bucket is None:
+            bucket = self._ring.open(index)
             self._ring.expire()
         if key not in bucket and len(bucket) >= KEYS_PER_BUCKET:
             return
@@ -101,8 +102,9 @@ class Peaks:
 
     def add(self, time: float, key: str, value: int) -> None:
         """Consider ``value`` at ``time``."""
-        for tier in self._tiers.values():
-            tier.add(int(time // tier.step), key, value)
+        second = int(time)
+        for step, tier in self._tiers.items():
+            tier.add(second // step, key, value)
 
     def advance(self, now: float) -> None:
         """Move all windows to ``now``."""

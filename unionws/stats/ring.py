@@ -38,5 +38,5 @@ class Ring(Generic[B]):
         excess = len(self.buckets) - self._capacity
         if excess <= 0:
             return []
-        oldest = sorted(self.buckets)[: excess + self._capacity // 16]
+        oldest = sorted(self.buckets)[: excess + self._capacity // 12]
         return [(index, self.buckets.pop(index)) for index in oldest]

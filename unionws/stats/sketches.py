@@ -76,8 +76,9 @@ class _Tier:
         age = self._head - index
         if age > self._reach:
             return
-        sketch = self._ring.open(index)
-        if sketch.is_empty():
+        sketch = self._ring.buckets.get(index)
+        if sketch is None:
+            sketch = self._ring.open(index)
             self._ring.expire()
         sketch.update(key)
         if 0 <= age <= self._edges[-1] and self._stretches:
@@ -137,8 +138,9 @@ class Distinct:
         """Count ``key`` at ``time``; None: in the total only."""
         self._ever.update(key)
         if time is not None:
+            second = int(time)
             for step, tier in self._tiers.items():
-                tier.add(int(time // step), key)
+                tier.add(second // step, key)
 
     def advance(self, now: float) -> None:
         """Move all windows to ``now``."""

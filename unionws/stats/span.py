@@ -55,6 +55,10 @@ class Span(Generic[K]):
             for key, value in buckets.get(head - age, {}).items():
                 self.add(age, key, value)
 
+    def wants(self, key: K) -> bool:
+        """Whether ``key`` is shown, and so should be the last to be dropped."""
+        return False
+
     def clear(self) -> None:
         """Forget everything."""
         self.current.clear()

@@ -56,11 +56,11 @@ class _Tier(Generic[K]):
     def add(self, index: int, key: K, value: int) -> None:
         if self._head - index > self._reach:
             return
-        bucket = self._ring.open(index)
-        fresh = not bucket
-        self._put(bucket, index, key, value)
-        if fresh:
+        bucket = self._ring.buckets.get(index)
+        if bucket is None:
+            bucket = self._ring.open(index)
             self._expire()
+        self._put(bucket, index, key, value)
         if self.entries > self._budget:
             self._prune()
 
@@ -108,16 +108,21 @@ class _Tier(Generic[K]):
 
     def _cut(self, index: int) -> None:
         bucket = self._ring.buckets[index]
-        fold = self._fold
-        keys = [key for key in bucket if fold is None or fold(key) != key]
+        keys = [key for key in bucket if not self._kept(key)]
         keys.sort(key=lambda key: count(bucket[key]))
         rare = keys[: (len(keys) + 1) // 2]
         if rare:
             self._cuts[index] = self._cuts.get(index, 0) + count(bucket[rare[-1]])
         for key in rare:
             value = self._take(bucket, index, key)
-            if fold is not None:
-                self._put(bucket, index, fold(key), value)
+            if self._fold is not None:
+                self._put(bucket, index, self._fold(key), value)
+        self._ring.buckets[index] = dict(bucket)  # a dict that lost keys keeps their room
+
+    def _kept(self, key: K) -> bool:
+        if self._fold is not None:
+            return self._fold(key) == key
+        return any(span.wants(key) for span in self.spans)
 
     def _take(self, bucket: dict[K, int], index: int, key: K) -> int:
         value = bucket.pop(key)
@@ -129,8 +134,12 @@ class _Tier(Generic[K]):
         return value
 
     def _put(self, bucket: dict[K, int], index: int, key: K, value: int) -> None:
-        self.entries += key not in bucket
-        bucket[key] = bucket.get(key, 0) + value
+        old = bucket.get(key)
+        if old is None:
+            self.entries += 1
+            bucket[key] = value
+        else:
+            bucket[key] = old + value
         age = self._head - index
         if age >= 0:
             for span in self.spans:
@@ -140,8 +149,8 @@ class _Tier(Generic[K]):
 class Sums(Generic[K]):
     """Per key, an integer sum over each window (plain counts, or packed figures).
 
-    Exact while the budget holds. Over it the rarest keys of the fullest buckets are dropped, and
-    a figure is too low by at most ``missing(window)``.
+    Exact while the budget holds. Over it the rarest keys of the fullest buckets are dropped (not
+    those that a window's top list shows), and a figure is too low by at most ``missing(window)``.
 
     Args:
         spans: the running totals of each window, shortest first.
@@ -160,8 +169,9 @@ class Sums(Generic[K]):
 
     def add(self, time: float, key: K, value: int = 1) -> None:
         """Add ``value`` at ``time`` (as ``windows.place`` gives it)."""
-        for tier in self._tiers.values():
-            tier.add(int(time // tier.step), key, value)
+        second = int(time)
+        for step, tier in self._tiers.items():
+            tier.add(second // step, key, value)
 
     def advance(self, now: float) -> None:
         """Move all windows to ``now``."""

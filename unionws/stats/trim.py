@@ -27,17 +27,25 @@ _INNER = (
     ("chainFlowData", "chains", "chainFlowTimeScale", "topAssets"),
 )
 
+_UNSURE = 2_000
+"""Bytes an expected size may be too large by."""
+
 _Entry: TypeAlias = tuple[tuple[int, int, int], int, list[JSON]]
 """Its place in the queue (last goes first), the bytes it takes, and the list whose last it will be."""
 
 
-def fit(data: dict[str, JSON], limit: int = CHART_BYTES) -> bytes:
-    """Shorten ``data`` in place until it encodes to at most ``limit`` bytes; encoded."""
+def fit(data: dict[str, JSON], limit: int = CHART_BYTES, expected: int = 0) -> bytes:
+    """Shorten ``data`` in place until it encodes to at most ``limit`` bytes; encoded.
+
+    Args:
+        expected: about how many bytes it takes as it is, where that is known: saves encoding it.
+    """
+    if expected > limit + _UNSURE:
+        _shorten(data, expected - limit - _UNSURE)
     encoded = encode(data)
-    if len(encoded) <= limit:
-        return encoded
-    _shorten(data, len(encoded) - limit)
-    encoded = encode(data)
+    if len(encoded) > limit:
+        _shorten(data, len(encoded) - limit)
+        encoded = encode(data)
     while len(encoded) > limit and data["ext"]:
         del data["ext"][max(data["ext"], key=lambda name: len(encode(data["ext"][name])))]
         encoded = encode(data)
