@@ -128,7 +128,7 @@ def test_nothing_stays_open_when_one_of_several_cannot_be_opened() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     shared = Settings(HOST="127.0.0.1", PORT=port)
-    with room_for(2), pytest.raises(SettingsError, match="[Tt]oo many open files"):
+    with room_for(2), pytest.raises(SettingsError, match=r"[Tt]oo many open files"):
         listen(shared, 4)
     (listener,) = listen(shared)
     listener.close()
