@@ -317,6 +317,12 @@ def test_garbage_is_not_inflated() -> None:
     assert refused(masked(TEXT, b"\xff\xff\xff\xff", rsv=4), deflate=True).close_code == 1007
 
 
+@pytest.mark.parametrize("cut", range(1, len(deflated(b"cut me short" * 9)) - 1))
+def test_truncated_data_is_not_taken_for_a_message(cut: int) -> None:
+    """A message that ends inside a block is 1007, wherever it is cut."""
+    assert refused(masked(TEXT, deflated(b"cut me short" * 9)[:cut], rsv=4), deflate=True).close_code == 1007
+
+
 def test_bad_utf8_under_compression() -> None:
     """Text is checked after inflation."""
     assert refused(masked(TEXT, deflated(b"\xff"), rsv=4), deflate=True).close_code == 1007

@@ -160,8 +160,8 @@ class FastDoor:
     def _learn(self, data: bytes, shape: bytes) -> tuple[int, Any] | None:
         """Read a request of a shape not seen lately; its size and what it asks for."""
         found = parse(data) if shape and data.startswith(self._starts) else None
-        if found is None:
-            return None
+        if found is None or len(found[0].headers.get("sec-websocket-key", "")) != KEY_BYTES:
+            return None  # a second key stands elsewhere
         upgrade, size = found
         known = size, self._doorkeeper.judge(upgrade)
         if len(data) == size and not isinstance(known[1], Refuse):

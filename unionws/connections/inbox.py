@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from unionws.errors import ProtocolError
 from unionws.frames import BINARY, CLOSE, CONTINUATION, DEFLATE_TAIL, MAX_CONTROL, PING, PONG, TEXT
 
+LAST_BLOCK = b"\x03\x00"
+"""An empty DEFLATE block with BFINAL set (RFC 1951 §3.2.3)."""
+
 RSV1 = 0x40
 RSV2_RSV3 = 0x30
 
@@ -260,6 +263,8 @@ class Inbox:
         if self._inflate is not None:
             self._packed += len(data)
             self._inflate_some(data + DEFLATE_TAIL if done and self._fin else data)
+            if done and self._fin and self._packed:
+                self._check_inflated()
         else:
             self._accept(data)
         if not done:
@@ -282,6 +287,16 @@ class Inbox:
                 data = self._inflate.unused_data
                 self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
             self._accept(plain)
+
+    def _check_inflated(self) -> None:
+        """Refuse data cut in the middle of a block: only between blocks can a last one follow."""
+        assert self._inflate is not None
+        try:
+            self._inflate.decompress(LAST_BLOCK)
+        except zlib.error:
+            raise ProtocolError(1007, "compressed data is not valid") from None
+        if not self._inflate.eof:
+            raise ProtocolError(1007, "compressed data is cut short")
 
     def _accept(self, plain: bytes) -> None:
         if not plain:
