@@ -108,3 +108,13 @@ def test_the_last_sight_of_a_key_is_known_to_its_bucket() -> None:
     sums.advance(NOW)
     assert sums.last_seen("k", SCALES[0]) == int(NOW - 20)
     assert sums.last_seen("other", SCALES[0]) is None
+
+
+def test_keys_that_must_not_be_dropped_stay_exact_over_the_budget() -> None:
+    """A budget full of keys that fold to themselves is exceeded rather than broken into."""
+    sums: Sums[str] = Sums(spans(SCALES), budget=64, fold=lambda key: key)
+    for number in range(600):
+        sums.add(NOW, str(number % 200))
+    sums.advance(NOW)
+    assert set(sums.current(SCALES[0]).values()) == {3}
+    assert [sums.missing(window) for window in SCALES] == [0] * 7

@@ -13,6 +13,7 @@ Rank: TypeAlias = tuple[int, bytes]
 
 _KEPT = 64
 _MOST = 256
+_WATCHED = 16
 
 
 class Leaders:
@@ -25,12 +26,13 @@ class Leaders:
         counts: the table, changed by its owner, who calls ``raised`` or ``lowered`` after each change.
     """
 
-    __slots__ = ("_boundary", "_counts", "_members")
+    __slots__ = ("_boundary", "_counts", "_members", "_watched")
 
     def __init__(self, counts: Mapping[bytes, int]) -> None:
         self._counts = counts
         self._members: set[bytes] = set()
         self._boundary: Rank | None = None
+        self._watched: frozenset[bytes] = frozenset()
 
     def raised(self, key: bytes, count: int) -> None:
         """``key`` now has a higher ``count``."""
@@ -44,8 +46,9 @@ class Leaders:
         if not count or (self._boundary is not None and (-count, key) > self._boundary):
             self._members.discard(key)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._members
+    def watched(self, key: bytes) -> bool:
+        """Whether ``key`` was among the first few when ``top`` was last asked."""
+        return key in self._watched
 
     def clear(self) -> None:
         """The table was emptied."""
@@ -56,8 +59,9 @@ class Leaders:
         """The ``size`` (at most 64) highest counts, highest first, ties by ascending key."""
         if len(self._members) < size and len(self._members) < len(self._counts):
             self._keep_best(self._counts)
-        ranks = nsmallest(size, ((-self._counts[key], key) for key in self._members))
-        return [(key, -count) for count, key in ranks]
+        ranks = nsmallest(max(size, _WATCHED), ((-self._counts[key], key) for key in self._members))
+        self._watched = frozenset(key for _, key in ranks[:_WATCHED])
+        return [(key, -count) for count, key in ranks[:size]]
 
     def _keep_best(self, keys: Collection[bytes]) -> None:
         best = _best([(key, self._counts[key]) for key in keys], _KEPT)
@@ -90,7 +94,7 @@ class RankedSpan(Span[bytes]):
         self.leaders = Leaders(self.current)
 
     def wants(self, key: bytes) -> bool:
-        return key in self.leaders
+        return self.leaders.watched(key)
 
     def clear(self) -> None:
         super().clear()

@@ -56,7 +56,7 @@ class Span(Generic[K]):
                 self.add(age, key, value)
 
     def wants(self, key: K) -> bool:
-        """Whether ``key`` is shown, and so should be the last to be dropped."""
+        """Whether ``key`` is shown, or nearly, and so must not be dropped."""
         return False
 
     def clear(self) -> None:

@@ -30,6 +30,7 @@ class _Tier(Generic[K]):
         "_cuts",
         "_fold",
         "_head",
+        "_limit",
         "_reach",
         "_ring",
         "_stale",
@@ -47,7 +48,7 @@ class _Tier(Generic[K]):
         self.entries = 0
         self._ring: Ring[dict[K, int]] = Ring(capacity(widest), dict)
         self._reach = reach(widest, step)
-        self._budget = budget
+        self._budget = self._limit = budget
         self._fold = fold
         self._cuts: dict[int, int] = {}
         self._head = 0
@@ -61,7 +62,7 @@ class _Tier(Generic[K]):
             bucket = self._ring.open(index)
             self._expire()
         self._put(bucket, index, key, value)
-        if self.entries > self._budget:
+        if self.entries > self._limit:
             self._prune()
 
     def advance(self, head: int) -> None:
@@ -98,13 +99,17 @@ class _Tier(Generic[K]):
         self._stale = False
 
     def _prune(self) -> None:
-        """Drop the rare half of the fullest buckets until the budget is kept."""
-        target = self._budget - self._budget // _SLACK
+        """Drop the rare half of the fullest buckets until the budget is kept.
+
+        Where keys that are not to be dropped fill the budget, it is tried again a little later.
+        """
+        slack = self._budget // _SLACK
         buckets = self._ring.buckets
         for index in sorted(buckets, key=lambda index: (-len(buckets[index]), index)):
-            if self.entries <= target:
-                return
+            if self.entries <= self._budget - slack:
+                break
             self._cut(index)
+        self._limit = max(self._budget, self.entries + slack)
 
     def _cut(self, index: int) -> None:
         bucket = self._ring.buckets[index]
