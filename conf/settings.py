@@ -42,7 +42,13 @@
 # COMPRESSION_LEVEL = 6
 # COMPRESS_FROM_BYTES = 512  # bytes
 # PING_INTERVAL = 54  # s
+
+# ------------------------------------------------------------------------------------------- History
+
 # HISTORY_RING = 10000  # transfers
+# STATE_DIR = "state"
+# HISTORY_MAX_ROWS = 1000000  # transfers
+# HISTORY_MAX_AGE = 7.0  # days
 
 # ------------------------------------------------------------------------------------------- Plugins
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -219,6 +220,8 @@ def test_output_into_a_closed_pipe_is_no_error(unbuffered: str) -> None:
 def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """``unionws serve`` from the checkout, as a process, and its port once it listens."""
     command = [sys.executable, "-m", "unionws", "serve", "--set", "PORT=0", "--set", "HOST=127.0.0.1"]
+    state = tempfile.TemporaryDirectory()
+    command += ["--set", f"STATE_DIR={state.name}"]
     process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stderr is not None
     try:
@@ -231,6 +234,7 @@ def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
         process.kill()
         process.wait()
         process.stderr.close()
+        state.cleanup()
 
 
 def health(port: int) -> dict[str, Any]:

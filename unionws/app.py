@@ -23,6 +23,9 @@ from unionws.clock import Clock, SystemClock
 from unionws.connections.fastdoor import FastDoor
 from unionws.connections.handler import SocketHandler
 from unionws.edge import Edge, capacity
+from unionws.history.reader import Reader
+from unionws.history.statefolder import StateFolder, endpoint_folder, simulated_folder
+from unionws.history.store import Store
 from unionws.ingest import Ingest
 from unionws.listening import listen
 from unionws.pluginhost import PluginHost
@@ -46,6 +49,9 @@ MAX_REQUEST_BUFFER = 131_072
 MAX_REQUEST_HEADER = 16_384
 HTTP_IDLE_TIMEOUT = 30
 REPORT_INTERVAL_MS = 1000
+HISTORY_INTERVAL_MS = 10_000
+SEED = 1
+"""Of the embedded indexer."""
 
 Run = Callable[[asyncio.Event], Awaitable[None]]
 """A process's work: serves until the event is set, then stops gracefully."""
@@ -100,14 +106,34 @@ def load_plugins(settings: Settings) -> PluginHost:
 # ------------------------------------------------------------------------------------ processes
 
 
+def state_folder(settings: Settings, simulate: float | None) -> StateFolder:
+    """Where this service's numbering and history are: by upstream, so that two never mix."""
+    if simulate is None:
+        return StateFolder(
+            endpoint_folder(settings.STATE_DIR, settings.GRAPHQL_ENDPOINT, settings.MAINNET_ONLY)
+        )
+    return StateFolder(simulated_folder(settings.STATE_DIR, SEED, simulate, settings.MAINNET_ONLY))
+
+
 async def run_ingest(
-    settings: Settings, host: PluginHost, bus: Any, simulator: Simulator | None, stopping: asyncio.Event
+    settings: Settings,
+    host: PluginHost,
+    bus: Any,
+    folder: StateFolder,
+    simulator: Simulator | None,
+    stopping: asyncio.Event,
 ) -> None:
-    """Ingest, and the embedded indexer where one is wanted, until ``stopping``."""
+    """Ingest, and the embedded indexer where one is wanted, until ``stopping``.
+
+    Raises:
+        StateError: the state folder cannot be used.
+    """
+    store = Store(folder, settings, SystemClock())
+    store.open()
     endpoint = None
     if simulator is not None:
         endpoint = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}/v1/graphql"
-    ingest = Ingest(settings, host, bus, SystemClock(), endpoint)
+    ingest = Ingest(settings, host, bus, SystemClock(), store, endpoint)
     bus.on_report(ingest.on_report, ingest.on_edge_lost)
     ingest.start()
     log.info("polling", extra={"fields": {"endpoint": endpoint or settings.GRAPHQL_ENDPOINT}})
@@ -118,34 +144,46 @@ async def run_ingest(
 
 
 async def run_edge(
-    edge: Edge, bus: Any, settings: Settings, listener: socket.socket, stopping: asyncio.Event
+    edge: Edge,
+    bus: Any,
+    settings: Settings,
+    archive: Reader,
+    listener: socket.socket,
+    stopping: asyncio.Event,
 ) -> None:
     """One edge until ``stopping``."""
     server = EdgeServer(edge, settings, SystemClock())
     bus.subscribe(edge.on_record)
     reporter = PeriodicCallback(lambda: bus.report(edge.name, server.views.counters()), REPORT_INTERVAL_MS)
+    looker = PeriodicCallback(archive.refresh, HISTORY_INTERVAL_MS)
+    await archive.refresh()
     server.start([listener])
     reporter.start()
+    looker.start()
     log.info("serving", extra={"fields": {"edge": edge.name, "port": listener.getsockname()[1]}})
     await stopping.wait()
     reporter.stop()
+    looker.stop()
     await server.stop("shutdown")
+    archive.close()
 
 
 async def run_single(
     settings: Settings,
     host: PluginHost,
+    folder: StateFolder,
     listener: socket.socket,
     simulator: Simulator | None,
     stopping: asyncio.Event,
 ) -> None:
     """Ingest and one edge in this process, until ``stopping``."""
     bus = LocalBus()
-    edge = Edge(settings, host, SystemClock())
+    archive = Reader(folder.database)
+    edge = Edge(settings, host, SystemClock(), archive=archive)
     edge_stopping = asyncio.Event()
-    edge_task = asyncio.ensure_future(run_edge(edge, bus, settings, listener, edge_stopping))
+    edge_task = asyncio.ensure_future(run_edge(edge, bus, settings, archive, listener, edge_stopping))
     try:
-        await run_ingest(settings, host, bus, simulator, stopping)
+        await run_ingest(settings, host, bus, folder, simulator, stopping)
     finally:
         edge_stopping.set()
         await edge_task
@@ -172,18 +210,24 @@ def serve(settings: Settings, *, simulate: float | None = None, faults: str = ""
     Raises:
         UnionwsError: the service cannot start.
     """
-    simulator = Simulator(rate=simulate, faults=parse_faults(faults)) if simulate is not None else None
+    simulator = None
+    if simulate is not None:
+        simulator = Simulator(rate=simulate, seed=SEED, faults=parse_faults(faults))
     host = load_plugins(settings)
+    folder = state_folder(settings, simulate)
+    folder.acquire()
     edges = edge_count(settings)
     listeners = listen(settings, max(1, edges))
     if edges == 0:
-        work = lambda stopping: run_single(settings, host, listeners[0], simulator, stopping)  # noqa: E731
+        work = lambda stopping: run_single(  # noqa: E731
+            settings, host, folder, listeners[0], simulator, stopping
+        )
         return run_process(host, settings, work)
 
     def ingest(stopping: asyncio.Event, bus: unix.UnixBus) -> Awaitable[None]:
-        return run_ingest(settings, host, bus, simulator, stopping)
+        return run_ingest(settings, host, bus, folder, simulator, stopping)
 
-    supervisor = supervise(settings, host, listeners, ingest)
+    supervisor = supervise(settings, host, folder, listeners, ingest)
     supervisor.start()
     supervisor.wait()
     log.info("stopped")
@@ -193,6 +237,7 @@ def serve(settings: Settings, *, simulate: float | None = None, faults: str = ""
 def supervise(
     settings: Settings,
     host: PluginHost,
+    folder: StateFolder,
     listeners: Sequence[socket.socket],
     ingest: Callable[[asyncio.Event, unix.UnixBus], Awaitable[None]],
 ) -> Supervisor:
@@ -212,9 +257,11 @@ def supervise(
 
     def edge_process(number: int) -> Callable[[int], int]:
         async def work(stopping: asyncio.Event) -> None:
-            edge = Edge(settings, host, SystemClock(), f"e{number}", share=len(listeners))
+            folder.release()  # it only reads there
+            archive = Reader(folder.database)
+            edge = Edge(settings, host, SystemClock(), f"e{number}", share=len(listeners), archive=archive)
             bus = unix.UnixBusEdge(address, edge.name, edge.position)
-            await run_edge(edge, bus, settings, listeners[number], stopping)
+            await run_edge(edge, bus, settings, archive, listeners[number], stopping)
             await bus.stop()
 
         return lambda alive: run_process(host, settings, work, alive)

@@ -5,6 +5,7 @@
     UnionwsError
     ├── SettingsError          a setting is unknown or has a bad value (all problems at once)
     ├── PluginError            a plugin cannot be loaded or declares something invalid
+    ├── StateError             the state folder cannot be used, or another service has it
     ├── UpstreamError          the indexer did not give a usable answer
     │   ├── UpstreamTimeout    no whole answer within the deadline
     │   ├── UpstreamUnreachable  the connection was refused, reset or cut
@@ -54,6 +55,10 @@ class PluginError(UnionwsError):
         self.plugin = plugin
         self.origin = origin
         self.problem = problem
+
+
+class StateError(UnionwsError):
+    """The state folder cannot be used: it is taken, not writable, or written by a newer version."""
 
 
 class UpstreamError(UnionwsError):

@@ -6,19 +6,19 @@ A composition of the stages in flow order; each stage is handed the next one's d
 from __future__ import annotations
 
 import logging
-import secrets
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
 import ujson
-from tornado.ioloop import PeriodicCallback
+from tornado.ioloop import IOLoop, PeriodicCallback
 
 from unionws.clock import Clock, milliseconds
 from unionws.enrich.names import chains_json
 from unionws.enrich.transfers import Enricher, fragment
 from unionws.extensions import Statistic
+from unionws.history.positions import Progress
+from unionws.history.store import Store
 from unionws.model import (
     JSON,
     Chain,
@@ -41,8 +41,6 @@ from unionws.stats.collector import Collector
 
 log = logging.getLogger("unionws.ingest")
 
-EPOCH_LETTERS = string.ascii_lowercase + string.digits
-EPOCH_LENGTH = 12
 STATE_INTERVAL_MS = 1000
 
 
@@ -51,44 +49,43 @@ class Bus(Protocol):
 
     def publish(self, record: Record) -> None: ...
 
-
-class Numbering:
-    """Positions of published transfers: +1 each, within one epoch.
-
-    Attributes:
-        epoch: drawn at random, since nothing yet proves continuity with an earlier run.
-        cursor: greatest ``sort_order`` published.
-    """
-
-    def __init__(self) -> None:
-        self.epoch = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH))
-        self.seq = 0
-        self.cursor = ""
-
-    def take(self, items: Sequence[EnrichedTransfer]) -> None:
-        """Number some transfers."""
-        self.seq += len(items)
-        self.cursor = max(self.cursor, *(item.transfer.sort_order for item in items))
+    def preload(self, records: Sequence[TransfersRecord]) -> None: ...
 
 
 class Ingest:
     """One instance polls and publishes.
 
     Args:
+        store: open; this instance closes it.
         endpoint: the indexer; differs from GRAPHQL_ENDPOINT when simulated.
     """
 
     def __init__(
-        self, settings: Settings, host: PluginHost, bus: Bus, clock: Clock, endpoint: str | None = None
+        self,
+        settings: Settings,
+        host: PluginHost,
+        bus: Bus,
+        clock: Clock,
+        store: Store,
+        endpoint: str | None = None,
     ) -> None:
         self._settings = settings
         self._host = host
         self._bus = bus
         self._clock = clock
-        self._numbering = Numbering()
+        self._store = store
+        store.progress = self._progress
+        self._due: list[tuple[Sequence[EnrichedTransfer], bool]] = []
         self._transport = Transport(endpoint or settings.GRAPHQL_ENDPOINT)
         self._chains = ChainRefresher(self._transport, settings, on_chains=self._on_chains, clock=clock)
-        self._poller = Poller(self._transport, settings, on_batch=self._on_batch, clock=clock)
+        self._poller = Poller(
+            self._transport,
+            settings,
+            on_batch=self._on_batch,
+            clock=clock,
+            resume_from=store.position,
+            known=store.known(),
+        )
         self._enricher = Enricher()
         self._scheduler = Scheduler(settings, on_due=self._on_due, clock=clock)
         statistics = host.collect("register_statistics", Statistic)
@@ -99,11 +96,12 @@ class Ingest:
         self._edges: dict[str, Mapping[str, JSON]] = {}
         self._tasks = (
             PeriodicCallback(self._publish_chart, settings.CHART_INTERVAL * 1000),
-            PeriodicCallback(self._publish_state, STATE_INTERVAL_MS),
+            PeriodicCallback(self._each_second, STATE_INTERVAL_MS),
         )
 
     def start(self) -> None:
         """Begin to poll and publish on the current IOLoop."""
+        self._bus.preload(self._store.tail(self._settings.HISTORY_RING))
         self._scheduler.start()
         self._chains.start()
         self._poller.start()
@@ -120,8 +118,10 @@ class Ingest:
         self._transport.close()
         self._scheduler.stop()
         self._scheduler.drain()
+        self._publish_due()
         for task in self._tasks:
             task.stop()
+        self._store.close()
         self._publish_state()
 
     # -- edges ----------------------------------------------------------------------------------
@@ -146,18 +146,36 @@ class Ingest:
         self._scheduler.add(batch)
 
     def _on_due(self, items: Sequence[EnrichedTransfer], late: bool) -> None:
-        self._collector.observe(items, self._clock.time())
-        self._numbering.take(items)
-        record = TransfersRecord(
-            self._numbering.epoch,
-            self._numbering.seq,
-            self._numbering.cursor,
-            late,
-            self._now_ms(),
-            tuple([fragment(item) for item in items]),
-        )
-        self._bus.publish(record)
-        self._host.fire("published", record=record)
+        """Take one frame of a turn; those of a turn are stored in one transaction, then published."""
+        if not self._due:
+            IOLoop.current().add_callback(self._publish_due)
+        self._due.append((items, late))
+
+    def _publish_due(self) -> None:
+        due, self._due = self._due, []
+        if not due:
+            return
+        for items, _ in due:
+            self._collector.observe(items, self._clock.time())
+        frames = [(tuple([fragment(item) for item in items]), late) for items, late in due]
+        for record in self._store.append(frames, self._now_ms()):
+            self._bus.publish(record)
+            self._host.fire("published", record=record)
+
+    def _progress(self) -> Progress | None:
+        """How far polling is settled; not past a transfer that waits to be published."""
+        position, lowest = self._poller.position, self._scheduler.lowest()
+        if position is None or (lowest is not None and lowest <= position):
+            return None
+        return Progress(position, self._handled)
+
+    def _handled(self) -> set[str]:
+        return set(self._poller.seen) - {item.transfer.sort_order for item in self._scheduler.pending()}
+
+    def _each_second(self) -> None:
+        self._publish_due()
+        self._store.tick()
+        self._publish_state()
 
     # -- figures and state ----------------------------------------------------------------------
 
@@ -169,11 +187,12 @@ class Ingest:
         self._bus.publish(ChartRecord(self._now_ms(), snapshot.rev, snapshot.chart, snapshot.rates))
 
     def _publish_state(self) -> None:
-        numbering = self._numbering
+        numbering = self._store.numbering
         source = self._poller.stats()
         views = {
             "upstream": source,
             "position": {"epoch": numbering.epoch, "seq": numbering.seq, "cursor": self._cursor(source)},
+            "history": self._store.view(),
             "scheduler": self._scheduler.view(),
             "graphql": self._graphql_view(source),
             "buckets": self._buckets_view(),
@@ -186,7 +205,7 @@ class Ingest:
 
     def _cursor(self, source: Mapping[str, JSON]) -> str:
         """The greatest cursor published, or the one polling began at."""
-        return self._numbering.cursor or source.get("cursor") or ""
+        return self._store.numbering.cursor or source.get("cursor") or ""
 
     def _graphql_view(self, source: Mapping[str, JSON]) -> dict[str, JSON]:
         transport = source["transport"]
@@ -209,7 +228,7 @@ class Ingest:
         coverage = self._collector.coverage
         return {
             "since": milliseconds(coverage.since),
-            "published": self._numbering.seq,
+            "published": self._store.numbering.seq,
             "snapshots": self._chart_rev,
             "failures": self._collector.failures(),
         }
@@ -230,7 +249,7 @@ class Ingest:
             return "draining"
         if source["lastSuccess"] is None:
             return "warming"
-        return "online" if source["state"] == "ok" else "degraded"
+        return "online" if source["state"] == "ok" and self._store.problem is None else "degraded"
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.time())

@@ -16,6 +16,7 @@ from unionws.errors import SettingsError
 from unionws.settings_sources import Given, from_environment, from_file, from_overrides
 from unionws.settings_values import (
     Row,
+    check_folder,
     check_http_url,
     log_levels,
     mask_url,
@@ -164,10 +165,22 @@ class Settings:
     )
     HISTORY_RING: int = _setting(
         10_000,
+        group="History",
         unit="transfers",
         low=100,
         high=1_000_000,
         help="Published transfers each edge keeps in memory.",
+    )
+    STATE_DIR: str = _setting(
+        "state",
+        check=check_folder,
+        help="Folder for numbering, poll position and history, each endpoint in a folder of its own.",
+    )
+    HISTORY_MAX_ROWS: int = _setting(
+        1_000_000, unit="transfers", low=1_000, high=100_000_000, help="Published transfers kept on disk."
+    )
+    HISTORY_MAX_AGE: float = _setting(
+        7.0, unit="days", low=0.01, high=3650, help="Age at which transfers leave the disk."
     )
     PLUGINS: tuple[str, ...] = _setting((), group="Plugins", help="Modules to load as plugins.")
     PLUGINS_DIR: str = _setting(

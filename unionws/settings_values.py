@@ -217,6 +217,12 @@ def check_http_url(text: str) -> None:
         raise ValueError(problem)
 
 
+def check_folder(text: str) -> None:
+    """Refuse an empty name: it would mean the current folder itself."""
+    if not text.strip():
+        raise ValueError("must name a folder, such as state")
+
+
 def log_levels(text: str) -> dict[str, str]:
     """``INFO,source=DEBUG`` as component → level; the general level is under ``""`` (INFO if absent)."""
     levels = {"": "INFO"}

@@ -44,7 +44,7 @@ class Stage:
         self.got.extend(keys)
 
 
-def play(scene, *, speed=20.0, deadline=8.0, resume_from=None, keys=OLD, take=None, **options):
+def play(scene, *, speed=20.0, deadline=8.0, resume_from=None, known=(), keys=OLD, take=None, **options):
     """A scene with a started poller whose clock runs ``speed`` times as fast."""
 
     async def with_poller(indexer):
@@ -55,6 +55,7 @@ def play(scene, *, speed=20.0, deadline=8.0, resume_from=None, keys=OLD, take=No
             on_batch=take or stage.take,
             clock=FastClock(speed),
             resume_from=resume_from,
+            known=known,
         )
         poller.start()
         try:
@@ -246,6 +247,17 @@ def test_it_resumes_after_a_stored_position_or_the_setting(resume_from, setting,
         assert poller.position == (resume_from or setting)
 
     play(scene, resume_from=resume_from, LAST_SORT_ORDER=setting)
+
+
+def test_what_is_known_behind_a_stored_position_is_not_handed_on_again():
+    """A restart repeats nothing, though it looks at everything behind the position."""
+
+    async def scene(stage, poller, indexer):
+        await until(lambda: len(stage.got) == len(OLD) - 2)
+        assert stage.got == [key for key in OLD if key not in (OLD[0], OLD[2])]
+        assert set(poller.seen) == set(OLD[1:])
+
+    play(scene, resume_from=OLD[0], known=[OLD[2]])
 
 
 @pytest.mark.parametrize(("only", "variables"), [(True, {"network": "mainnet"}), (False, {})])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from unionws.bus.records import LASTING
-from unionws.model import JSON, Record
+from unionws.model import JSON, Record, StateRecord, TransfersRecord
 
 Deliver = Callable[[Record], None]
 Report = Callable[[str, Mapping[str, JSON]], None]
@@ -15,13 +15,19 @@ class LocalBus:
     """Both ends of the bus where ingest and edge share one process.
 
     An end that comes late gets the newest record of each lasting kind (chains, chart, status,
-    state), so it never waits for the next one.
+    state), so it never waits for the next one; and the first also what was published before the
+    start, behind the state.
     """
 
     def __init__(self) -> None:
         self._edges: list[Deliver] = []
         self._on_report: Report | None = None
         self._lasting: dict[type, Record] = {}
+        self._tail: Sequence[TransfersRecord] = ()
+
+    def preload(self, records: Sequence[TransfersRecord]) -> None:
+        """Ingest's end, before the first record: what an earlier run published."""
+        self._tail = records
 
     def publish(self, record: Record) -> None:
         """Ingest's end: hand a record to every edge, in order."""
@@ -37,7 +43,10 @@ class LocalBus:
     def subscribe(self, deliver: Deliver) -> None:
         """An edge's end: be called with every record from now on."""
         self._edges.append(deliver)
-        for record in self._lasting.values():
+        tail, self._tail = self._tail, ()
+        state = [record for record in self._lasting.values() if isinstance(record, StateRecord)]
+        others = [record for record in self._lasting.values() if not isinstance(record, StateRecord)]
+        for record in (*state, *tail, *others):
             deliver(record)
 
     def report(self, edge: str, counters: Mapping[str, JSON]) -> None:

@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 import ujson
@@ -119,6 +119,11 @@ class UnixBus:
         """Be called with an edge's name and counters, and with its name when it is gone."""
         self._on_report, self._on_lost = handler, lost
 
+    def preload(self, records: Iterable[TransfersRecord]) -> None:
+        """Before the first record: what an earlier run published, for edges that have not got it."""
+        for record in records:
+            self._remember(record, frame(encode(record)))
+
     def publish(self, record: Record) -> None:
         """Hand a record to every edge, in order."""
         data = frame(encode(record))
@@ -177,14 +182,18 @@ class UnixBus:
     def _greet(self, stream: IOStream, name: str, position: Mapping[str, JSON]) -> None:
         self._edges[stream] = name
         state = self._lasting.get(StateRecord)
-        seen = (position.get("epoch"), position.get("seq", 0))
-        missed = [
-            data
-            for record, data in self._tail
-            if (record.epoch, record.seq) > seen or record.epoch != seen[0]
-        ]
+        missed = self._behind(position.get("epoch", ""), position.get("seq", 0))
         lasting = [data for kind, data in self._lasting.items() if kind is not StateRecord]
         self._write(stream, b"".join([*([state] if state else []), *missed, *lasting]))
+
+    def _behind(self, epoch: JSON, seq: JSON) -> list[bytes]:
+        """What was published behind a position. Positions of two epochs compare by place only."""
+        missed: list[bytes] = []
+        for record, data in reversed(self._tail):
+            if record.epoch == epoch and record.seq <= seq:
+                break
+            missed.append(data)
+        return missed[::-1]
 
 
 def peer_user(connection: socket.socket) -> int:

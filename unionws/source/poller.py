@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from tornado.ioloop import PeriodicCallback
@@ -32,6 +32,7 @@ class Poller:
             empty list. What it raises is logged; the batch is not repeated.
         resume_from: a stored ``position``; it goes before LAST_SORT_ORDER. Without either, the
             rows that exist at the start are not handed out.
+        known: keys after ``resume_from`` that were handed out before it was stored.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Poller:
         on_batch: Callable[[list[Transfer]], None],
         clock: Clock | None = None,
         resume_from: str | None = None,
+        known: Iterable[str] = (),
     ) -> None:
         self._transport = transport
         self._on_batch = on_batch
@@ -52,6 +54,7 @@ class Poller:
             self._variables["network"] = "mainnet"
         cursor = resume_from or settings.LAST_SORT_ORDER or None
         self._window = Window(limit=settings.POLL_LIMIT, overlap=settings.OVERLAP_SECONDS, resume_from=cursor)
+        self._window.trail.remember(known)
         self._decoder = Decoder()
         self._backoff = Backoff()
         self._health = UpstreamHealth(self._interval)
@@ -75,6 +78,11 @@ class Poller:
         of what became of the transfers after ``on_batch``.
         """
         return self._window.trail.base
+
+    @property
+    def seen(self) -> Collection[str]:
+        """Keys after ``position`` that were handed out, or were there before polling began."""
+        return self._window.trail.seen
 
     @property
     def state(self) -> str:

@@ -18,10 +18,11 @@ def judge(views: Views) -> tuple[str, list[str]]:
     if age > INGEST_SILENT:
         return "unhealthy", [f"ingest has not been heard of for {age:.0f} s"]
     upstream = views.ingest("upstream")
-    state = upstream.get("state")
-    if state == "ok":
-        return "healthy", []
-    return "degraded", [_upstream_reason(str(state), upstream.get("lastError"))]
+    state, problem = upstream.get("state"), views.ingest("history").get("problem")
+    reasons = [] if state == "ok" else [_upstream_reason(str(state), upstream.get("lastError"))]
+    if problem:
+        reasons.append(f"transfers are published but not stored: {problem}")
+    return ("degraded" if reasons else "healthy"), reasons
 
 
 def _upstream_reason(state: str, error: Any) -> str:
