@@ -14,6 +14,8 @@ import asyncio
 import json
 import os
 import socket
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from statistics_cost import DAY, Maker
 from tornado.ioloop import PeriodicCallback
@@ -24,6 +26,8 @@ from unionws.bus.local import LocalBus
 from unionws.bus.unix import UnixBus
 from unionws.clock import SystemClock, milliseconds
 from unionws.edge import Edge
+from unionws.history.reader import Reader
+from unionws.history.statefolder import StateFolder
 from unionws.listening import listen
 from unionws.model import ChartRecord, Fragment, StateRecord, TransfersRecord
 from unionws.settings import Settings, load_settings
@@ -118,25 +122,26 @@ async def publish(bus: LocalBus | UnixBus, options: argparse.Namespace, stopping
         tick.stop()
 
 
-def run_one(settings: Settings, options: argparse.Namespace) -> None:
+def run_one(settings: Settings, folder: StateFolder, options: argparse.Namespace) -> None:
     """Publisher and edge in this process."""
     host, [listener] = load_plugins(settings), listen(settings)
 
     async def work(stopping: asyncio.Event) -> None:
-        bus = LocalBus()
-        edge = asyncio.ensure_future(
-            run_edge(Edge(settings, host, SystemClock()), bus, settings, listener, stopping)
-        )
+        bus, archive = LocalBus(), Reader(folder.database)
+        edge = Edge(settings, host, SystemClock(), archive=archive)
+        serving = asyncio.ensure_future(run_edge(edge, bus, settings, archive, listener, stopping))
         say(listener, [os.getpid()])
-        await asyncio.gather(edge, publish(bus, options, stopping))
+        await asyncio.gather(serving, publish(bus, options, stopping))
 
     run_process(host, settings, work)
 
 
-def run_many(settings: Settings, options: argparse.Namespace) -> None:
+def run_many(settings: Settings, folder: StateFolder, options: argparse.Namespace) -> None:
     """The publisher as the supervisor's first process, and edges of their own."""
     host, listeners = load_plugins(settings), listen(settings, options.edges)
-    supervisor = supervise(settings, host, listeners, lambda stopping, bus: publish(bus, options, stopping))
+    supervisor = supervise(
+        settings, host, folder, listeners, lambda stopping, bus: publish(bus, options, stopping)
+    )
     supervisor.start()
     say(listeners[0], [os.getpid(), *supervisor.pids])
     supervisor.wait()
@@ -166,10 +171,9 @@ def main() -> None:
         "MAX_CLIENTS=0",
     ]
     settings = load_settings(None, [*given, *options.set], {})
-    if options.edges:
-        run_many(settings, options)
-    else:
-        run_one(settings, options)
+    with TemporaryDirectory() as empty:
+        run = run_many if options.edges else run_one
+        run(settings, StateFolder(Path(empty) / "state"), options)
 
 
 if __name__ == "__main__":
