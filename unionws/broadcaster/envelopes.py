@@ -15,10 +15,9 @@ from unionws.model import JSON, TransfersRecord
 def dumps(value: JSON) -> bytes:
     """Compact UTF-8 JSON."""
     try:
-        text: str = ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False)
+        return ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False).encode()
     except UnicodeEncodeError:  # a lone surrogate, from an escape in a client's JSON
-        text = ujson.dumps(value, ensure_ascii=True, escape_forward_slashes=False)
-    return text.encode()
+        return ujson.dumps(value, ensure_ascii=True, escape_forward_slashes=False).encode()
 
 
 def envelope(type: str, data: bytes, timestamp: int, given: int | str | None = None) -> bytes:

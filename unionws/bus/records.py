@@ -87,6 +87,8 @@ def _split(record: Record) -> tuple[bytes, list[Any], Sequence[bytes]]:
 
 
 def _cut(data: bytes, start: int, lengths: Sequence[int]) -> Iterator[bytes]:
+    if start + sum(lengths) != len(data):
+        raise ValueError(f"a record of {start + sum(lengths)} bytes came as {len(data)}")
     for length in lengths:
         yield data[start : start + length]
         start += length
