@@ -23,6 +23,7 @@ from unionws.broadcaster.greeting import Greeting
 from unionws.broadcaster.groups import GroupKey, Groups
 from unionws.broadcaster.pace import Pace
 from unionws.clock import Clock, milliseconds
+from unionws.connections import eventstream
 from unionws.connections.client import Client
 from unionws.connections.fastdoor import FULL
 from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
@@ -65,11 +66,13 @@ class Plan:
 
     Attributes:
         extension: the agreed Sec-WebSocket-Extensions, or "".
+        events: as Server-Sent Events.
     """
 
     extension: str
     key: GroupKey
     resume: Resume | None
+    events: bool = False
 
 
 class Edge:
@@ -95,6 +98,7 @@ class Edge:
         self.views: Mapping[str, JSON] = {}
         self.state_at = 0.0
         self.ring = Ring(settings.HISTORY_RING)
+        self.archive = archive
         self._host = host
         self._clock = clock
         self._messages = host.collect("register_messages", ServerMessage)
@@ -222,11 +226,12 @@ class Edge:
 
     def judge(self, upgrade: Upgrade) -> Plan | Refuse:
         """What a handshake asks for; both doors ask here."""
-        refusal = check(upgrade, self._origin_allowed)
+        refusal = (eventstream.check if upgrade.events else check)(upgrade, self._origin_allowed)
         if refusal is not None:
             return self._refused(refusal)
         try:
-            return self._plans(upgrade.query, extension(upgrade, self.settings.COMPRESSION_LEVEL > 0))
+            agreed = extension(upgrade, self.settings.COMPRESSION_LEVEL > 0 and not upgrade.events)
+            return self._plans(upgrade.query, agreed, upgrade.events)
         except RequestError as error:
             return self._refused(Refuse(400, error.code, error.message))
 
@@ -234,7 +239,7 @@ class Edge:
         """Whether there is room for one more."""
         if len(self.parking) >= self._capacity:
             return self._refused(FULL)
-        answer = accept(key, plan.extension)
+        answer = eventstream.accept() if plan.events else accept(key, plan.extension)
         return self._refused(answer) if isinstance(answer, Refuse) else answer
 
     def _refused(self, answer: Refuse) -> Refuse:
@@ -245,7 +250,7 @@ class Edge:
         allowed = self.settings.ALLOWED_ORIGINS
         return not allowed or origin in allowed
 
-    def _plan(self, query: str, extension: str) -> Plan:
+    def _plan(self, query: str, extension: str, events: bool) -> Plan:
         """What a URL's query chooses; kept for the next who asks the same."""
         choice = read_query(query, self._channels)
         key = GroupKey(
@@ -254,15 +259,19 @@ class Edge:
             bool(extension),
             self.fields.parse(choice.filter),
         )
-        return Plan(extension, key, parse_resume(choice.resume) if "transfers" in key.channels else None)
+        resume = parse_resume(choice.resume) if "transfers" in key.channels else None
+        return Plan(extension, key, resume, events)
 
     def welcome(self, fd: int, address: str, answer: Accept, plan: Plan, early: bytes = b"") -> None:
         """Park an accepted connection: answer the handshake, greet, take what came behind it."""
-        client = self.parking.park(fd, address, deflate=answer.deflate)
+        client = self.parking.park(fd, address, deflate=answer.deflate, events=answer.events)
         self.subscriptions.join(client, plan.key)
         rest = self.greeting.rest(plan.key, self._now_ms())
         connected = self.fanout.frame([self._connected(client, plan.key)], answer.deflate)
-        self.parking.send(client, Frame(answer.response + connected.data + rest.data))
+        head = answer.response
+        if answer.events and plan.resume is None:
+            head += eventstream.position(self.fanout.epoch, self.fanout.seq)
+        self.parking.send(client, Frame(connected.data + rest.data), head)
         self._host.fire("client_opened", client=client.number, address=address)
         if plan.resume is not None and client.fd >= 0:
             self.subscriptions.begin(

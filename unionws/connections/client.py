@@ -24,19 +24,22 @@ class Client:
         number: counts up per edge; the client's name in logs.
         address: IP address as limits and logs see it.
         deflate: permessage-deflate was agreed on.
+        events: reads an event stream, and says nothing; it always has a backlog, so that the
+            fan-out leaves its writes to the parking.
         group: set by the edge: whose frames this client gets.
         seen: keep-alive tick at which the peer was last heard.
         inbox: parser, only while in the middle of a message.
         backlog: queue, only while the socket does not take more.
     """
 
-    __slots__ = ("address", "backlog", "deflate", "fd", "group", "inbox", "number", "seen")
+    __slots__ = ("address", "backlog", "deflate", "events", "fd", "group", "inbox", "number", "seen")
 
     def __init__(self, fd: int, number: int, address: str, *, deflate: bool, seen: int) -> None:
         self.fd = fd
         self.number = number
         self.address = address
         self.deflate = deflate
+        self.events = False
         self.group: Any = None
         self.seen = seen
         self.inbox: Inbox | None = None

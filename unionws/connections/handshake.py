@@ -22,8 +22,10 @@ STATUS_TEXT = {
     401: "Unauthorized",
     403: "Forbidden",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     426: "Upgrade Required",
     429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
 
@@ -37,6 +39,7 @@ class Upgrade:
         query: the part behind ``?``, still encoded.
         headers: names in lower case; repeated headers joined with commas (RFC 9110 §5.3).
         address: the client's address as limits and logs see it.
+        events: it asks for the event stream instead.
     """
 
     method: str
@@ -44,14 +47,16 @@ class Upgrade:
     query: str
     headers: Mapping[str, str]
     address: str
+    events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Go: send ``response``, then the connection is a WebSocket."""
+    """Go: send ``response``, then the connection is a WebSocket, or (``events``) an event stream."""
 
     response: bytes
     deflate: bool
+    events: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tornado.ioloop import IOLoop
 
 from unionws import frames
 from unionws.clock import Clock
+from unionws.connections import eventstream
 from unionws.connections.client import Backlog, Client
 from unionws.connections.inbox import Close, Control, Event, Inbox, Message
 from unionws.errors import ProtocolError
@@ -90,6 +91,8 @@ class Parking:
         # One dict per second of the ping interval: the sweep pings one of them each second.
         self._slots: list[dict[int, Client]] = [{} for _ in range(max(1, ping_interval))]
         self._closing: dict[Client, float] = {}
+        self._events: set[Client] = set()
+        self._as_events = eventstream.Rewrapper()
         self._epoll = select.epoll()
         self._tick = 0
         self._numbers = 0
@@ -129,12 +132,15 @@ class Parking:
 
     # -- coming and going -----------------------------------------------------------------------
 
-    def park(self, fd: int, address: str, *, deflate: bool) -> Client:
+    def park(self, fd: int, address: str, *, deflate: bool, events: bool = False) -> Client:
         """Take over a connected, non-blocking socket descriptor."""
         self._numbers += 1
         client = Client(fd, self._numbers, address, deflate=deflate, seen=self._tick)
         self._epoll.register(fd, READABLE)
         self._slot(fd)[fd] = client
+        if events:
+            client.events, client.backlog = True, self._new_backlog(client)
+            self._events.add(client)
         self.counters.opened += 1
         self._open += 1
         return client
@@ -154,6 +160,8 @@ class Parking:
         self._closing[client] = self._clock.monotonic() + CLOSE_TIMEOUT
         self._leave(client, code)
         last = Frame(last_words + frames.close(code, reason))
+        if client.events:
+            last = self._as_events(Frame(last_words))  # its end is the end of the connection
         if client.backlog:
             client.backlog.append(last)
         else:
@@ -183,16 +191,25 @@ class Parking:
             return
         self._slot(fd).pop(fd, None)
         client.backlog = client.inbox = None
+        self._events.discard(client)
         os.close(fd)  # which takes it out of the epoll too (epoll(7)): nobody else holds it
         if self._closing.pop(client, None) is None:
             self._leave(client, code)
 
     # -- sending --------------------------------------------------------------------------------
 
-    def send(self, client: Client, frame: Frame) -> None:
-        """Send a frame now, or queue what the socket does not take; never behind a close frame."""
+    def send(self, client: Client, frame: Frame, head: bytes = b"") -> None:
+        """Send a frame now, or queue what the socket does not take; never behind a close frame.
+
+        Args:
+            head: bytes that go before it as they are.
+        """
         if client.fd < 0 or client in self._closing:
             return
+        if client.events:
+            frame = self._as_events(frame)
+        if head:
+            frame = Frame(head + frame.data)
         if client.backlog:
             self._queue(client, frame, 0)
         else:
@@ -215,16 +232,18 @@ class Parking:
             return
         self.counters.blocked += 1
         if client.backlog is None:
-            limits = self._limits
-            client.backlog = Backlog(
-                limits.backlog_bytes, limits.backlog_frames, lambda a, b: self._gap(client, a, b)
-            )
+            client.backlog = self._new_backlog(client)
         self._epoll.modify(client.fd, READABLE | select.EPOLLOUT)
         self._queue(client, frame, sent)
 
+    def _new_backlog(self, client: Client) -> Backlog:
+        limits = self._limits
+        return Backlog(limits.backlog_bytes, limits.backlog_frames, lambda a, b: self._gap(client, a, b))
+
     def _gap(self, client: Client, first: int, last: int) -> Frame:
         self.counters.skipped += 1
-        return self._make_gap(client, first, last)
+        frame = self._make_gap(client, first, last)
+        return self._as_events(frame) if client.events else frame
 
     def _queue(self, client: Client, frame: Frame, sent: int) -> None:
         """Queue a frame; one that nothing is out of yet by its parts, which can be skipped singly."""
@@ -252,7 +271,8 @@ class Parking:
                 return
             client.seen = self._tick  # a peer that reads is alive, though no pong came yet
         self._epoll.modify(client.fd, READABLE)
-        if backlog is not None and not backlog.recently_skipped(self._clock.monotonic()):
+        forget = backlog is None or not backlog.recently_skipped(self._clock.monotonic())
+        if forget and not client.events:
             client.backlog = None
         self._half_close(client)
 
@@ -283,6 +303,8 @@ class Parking:
     def receive(self, client: Client, data: bytes) -> None:
         """Take bytes that arrived from a client (also those that came behind its handshake)."""
         client.seen = self._tick
+        if client.events:
+            return
         if client.inbox is None and len(data) == 6 and data[:2] == EMPTY_PONG:
             return
         inbox = client.inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
@@ -342,13 +364,21 @@ class Parking:
             self._end_silent(list(slots[asked % len(slots)].values()), asked)
         for client in list(slots[self._tick % len(slots)].values()):
             # One with a queue is judged by its reading: a ping would wait behind all of it.
-            if client not in self._closing and not client.backlog:
+            if client not in self._closing and not client.backlog and not client.events:
                 self.send(client, PING_FRAME)
+        if self._tick % eventstream.COMMENT_INTERVAL == 0:
+            self._comment()
         self._end_closing()
+
+    def _comment(self) -> None:
+        """A word to all who read events."""
+        for client in list(self._events):
+            if client not in self._closing and not client.backlog:
+                self._write(client, eventstream.COMMENT)
 
     def _end_silent(self, clients: list[Client], asked: int) -> None:
         for client in clients:
-            if client.seen < asked and client not in self._closing:
+            if client.seen < asked and client not in self._closing and not client.events:
                 self.counters.pong_timeouts += 1
                 self.close(client, 4201, "no answer to a ping")
 
