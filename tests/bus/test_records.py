@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,9 @@ TIMES = st.integers(0, 2**53)
 FRAGMENTS = st.builds(
     Fragment, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, st.booleans(), TIMES, BLOBS
 )
+KEYS = FRAGMENTS.map(lambda item: replace(item, json=b""))
+"""A transfer that a message is about travels as its keys alone."""
+
 VIEWS = st.dictionaries(
     TEXTS, st.recursive(st.none() | st.booleans() | TIMES | TEXTS, st.lists, max_leaves=5)
 )
@@ -33,7 +38,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(ChainsRecord, TIMES, BLOBS),
     st.builds(StatusRecord, TIMES, BLOBS),
     st.builds(StateRecord, TIMES, TEXTS, TIMES, TEXTS, VIEWS),
-    st.builds(MessageRecord, TIMES, TEXTS, TEXTS, BLOBS),
+    st.builds(MessageRecord, TIMES, TEXTS, TEXTS, BLOBS, st.none() | KEYS),
 )
 
 

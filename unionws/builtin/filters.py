@@ -68,7 +68,8 @@ def _amount(value: object) -> str:
         amount = None
     if amount is None or not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > 80:
         raise ValueError(f"{str(value)[:60]!r} is not a decimal number in a string, such as '12.5'")
-    return format(amount.normalize(), "f")
+    text = format(amount.copy_abs(), "f")  # normalize() and abs() would round to 28 digits
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def parse_minimum(value: object) -> Hashable | None:
