@@ -22,7 +22,15 @@ setup(
     author="unionws contributors",
     python_requires=">=3.10",
     packages=find_packages(include=["unionws", "unionws.*"]),
-    package_data={"unionws": ["py.typed", "source/*.graphql", "source/simulator/*.json"]},
+    package_data={
+        "unionws": [
+            "py.typed",
+            "source/*.graphql",
+            "source/simulator/*.json",
+            "web/static/*",
+            "web/static/page/*",
+        ]
+    },
     install_requires=[
         "tornado>=6.4,<7",
         "requests-futures>=1.0.1",

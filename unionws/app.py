@@ -33,7 +33,7 @@ from unionws.settings import Settings
 from unionws.source.simulator import Simulator, parse_faults
 from unionws.supervisor import Child, Supervisor
 from unionws.views import EdgeViews
-from unionws.web import admin, health, stats
+from unionws.web import admin, health, history, page, sse, stats
 
 log = logging.getLogger("unionws.app")
 
@@ -63,10 +63,15 @@ class EdgeServer:
     def __init__(self, edge: Edge, settings: Settings, clock: Clock) -> None:
         self.views = EdgeViews(edge, settings, clock)
         views = {"views": self.views}
-        routes = [*health.ROUTES, *stats.ROUTES, *admin.ROUTES]
+        looks = [*health.ROUTES, *stats.ROUTES, *admin.ROUTES, *history.ROUTES]
+        doors = [("/ws", SocketHandler), *sse.ROUTES]
         self._edge = edge
         self._application = Application(
-            [("/ws", SocketHandler, {"doorkeeper": edge}), *[(path, view, views) for path, view in routes]]
+            [
+                *[(path, door, {"doorkeeper": edge}) for path, door in doors],
+                *[(path, view, views) for path, view in looks],
+                *page.ROUTES,
+            ]
         )
         self._server = HTTPServer(
             self._application,

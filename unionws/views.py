@@ -17,8 +17,11 @@ from unionws import __version__
 from unionws.clock import Clock, milliseconds
 from unionws.connections.client import SKIP_WINDOW, SKIPS_ALLOWED, Client
 from unionws.edge import Edge
+from unionws.history.memory import MemoryPages
+from unionws.history.reader import Reader
 from unionws.model import JSON, ChartRecord, Fragment
 from unionws.settings import Settings, public_view
+from unionws.web.history import Pages
 
 MOST_BUCKETS = 100_000
 NEARLY_FULL = 0.8
@@ -35,6 +38,8 @@ class EdgeViews:
         self._started = clock.monotonic()
         self._chart_of: ChartRecord | None = None
         self._chart: Mapping[str, JSON] = {}
+        self.fields = edge.fields
+        self.pages: Pages = edge.archive if isinstance(edge.archive, Reader) else MemoryPages(edge.ring)
 
     def ingest(self, view: str) -> Mapping[str, JSON]:
         return self._edge.views.get(view) or {}
