@@ -41,6 +41,7 @@ class HealthHandler(View):
     def get(self) -> None:
         status, reasons = judge(self.views)
         upstream = self.views.ingest("upstream")
+        succeeded = upstream.get("lastSuccess")
         body = {
             "status": status,
             "lastSortOrder": self.views.ingest("position").get("cursor", ""),
@@ -49,8 +50,8 @@ class HealthHandler(View):
             "reasons": reasons,
             "upstream": {
                 "state": upstream.get("state", "down"),
-                "lastSuccess": upstream.get("lastSuccess"),
                 "consecutiveFailures": upstream.get("consecutiveFailures", 0),
+                **({} if succeeded is None else {"lastSuccess": succeeded}),
             },
         }
         self.answer(body, 503 if status == "unhealthy" else 200)

@@ -83,7 +83,7 @@ class BucketsHandler(View):
 
     def _minutes(self) -> int:
         given = self.get_query_argument("minutes", "5")
-        if not given.isascii() or not given.isdigit() or not 1 <= int(given[:4]) <= 60:
+        if not (given.isascii() and given.isdigit() and len(given) <= 2 and 1 <= int(given) <= 60):
             raise HTTPError(400, reason="minutes must be a whole number from 1 to 60")
         return int(given)
 

@@ -1,0 +1,91 @@
+"""/health says what is so, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.web.serving import EPOCH, NOW_MS, Service
+from unionws.clock import ManualClock
+from unionws.model import StateRecord
+from unionws.web import health
+
+
+def state(service: Service, **views: Any) -> None:
+    service.publish(StateRecord(NOW_MS, EPOCH, 0, "", views))
+
+
+def test_healthy() -> None:
+    """The fields of the contract, and no reasons."""
+    with Service() as service:
+        state(
+            service,
+            upstream={"state": "ok", "lastSuccess": NOW_MS, "consecutiveFailures": 0},
+            position={"cursor": "c-9"},
+        )
+        status, _, body = service.get("/health")
+    told = json.loads(body)
+    assert (status, told["status"], told["reasons"]) == (200, "healthy", [])
+    assert told["lastSortOrder"] == "c-9"
+    assert isinstance(told["uptime"], float)
+    assert told["upstream"]["lastSuccess"] == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("upstream", "word"), [("stale", "lately"), ("down", "does not answer"), ("odd", "odd")]
+)
+def test_failing_upstream_is_degraded(upstream: str, word: str) -> None:
+    """Still 200: this service works, and says what does not."""
+    with Service() as service:
+        error = {"kind": "status", "message": "HTTP status 503"}
+        state(service, upstream={"state": upstream, "lastError": error, "consecutiveFailures": 4})
+        status, _, body = service.get("/health")
+    told = json.loads(body)
+    assert (status, told["status"]) == (200, "degraded")
+    assert word in told["reasons"][0]
+    assert "HTTP status 503" in told["reasons"][0]
+    assert told["upstream"]["consecutiveFailures"] == 4
+
+
+def test_what_is_not_stored_is_degraded() -> None:
+    """A disk that refuses is a reason by itself."""
+    with Service() as service:
+        state(service, upstream={"state": "ok"}, history={"problem": "disk full"})
+        told = service.json("/health")
+    assert told["status"] == "degraded"
+    assert "disk full" in told["reasons"][0]
+
+
+class Ages:
+    """Views of an edge that heard of ingest some time ago."""
+
+    def __init__(self, age: float | None) -> None:
+        self.age = age
+        self.clock = ManualClock()
+
+    def state_age(self) -> float | None:
+        return self.age
+
+    def ingest(self, view: str) -> dict[str, Any]:
+        return {"upstream": {"state": "ok"}}.get(view, {})
+
+
+@pytest.mark.parametrize(
+    ("age", "status"), [(None, "unhealthy"), (10.1, "unhealthy"), (9.9, "healthy"), (0.0, "healthy")]
+)
+def test_silent_ingest_is_unhealthy(age: float | None, status: str) -> None:
+    """Its state comes once a second."""
+    views: Any = Ages(age)
+    judged, reasons = health.judge(views)
+    assert judged == status
+    assert bool(reasons) == (status != "healthy")
+
+
+def test_unhealthy_is_503() -> None:
+    """So that load balancers go elsewhere."""
+    with Service() as service:
+        service.edge.state_at -= 60
+        status, _, body = service.get("/health")
+    assert (status, json.loads(body)["status"]) == (503, "unhealthy")
