@@ -6,24 +6,18 @@ import json
 import zlib
 from typing import Any
 
-from tests.connections.wire import BINARY, CLOSE, PING, TEXT, Got, Peer, masked
+from tests.connections.wire import BINARY, CLOSE, TEXT, Peer, masked
 
 
 class Talker:
-    """One connection; pings are passed over."""
+    """One connection."""
 
     def __init__(self, port: int, query: str = "", **headers: str) -> None:
         self.peer = Peer.open(port, query, **headers)
 
-    def frame(self) -> Got | None:
-        """The next frame but pings."""
-        while (got := self.peer.frame()) is not None and got.opcode == PING:
-            continue
-        return got
-
     def next(self) -> dict[str, Any]:
         """The next message; fails at anything but a text frame with one JSON object, timestamp last."""
-        got = self.frame()
+        got = self.peer.frame()
         assert got is not None, "the connection ended"
         assert got.opcode == TEXT, got
         payload = got.payload
@@ -61,7 +55,7 @@ class Talker:
     def end(self) -> tuple[list[dict[str, Any]], int | None, str]:
         """All messages up to the close frame, its code and its reason; the stream ends behind it."""
         messages = []
-        while (got := self.frame()) is not None and got.opcode != CLOSE:
+        while (got := self.peer.frame()) is not None and got.opcode != CLOSE:
             messages.append(json.loads(got.payload))
         assert got is not None, "no close frame"
         assert self.peer.ended()

@@ -60,7 +60,7 @@ class Lot:
         """A client, and the other end of its connection."""
         ours, theirs = tcp_pair(buffers)
         ours.setblocking(False)
-        peer = Peer(theirs)
+        peer = Peer(theirs, pings=True)
         self.peers.append(peer)
         return self.loop.call(self.parking.park, ours.detach(), "192.0.2.1", deflate=deflate), peer
 

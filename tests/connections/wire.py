@@ -74,9 +74,14 @@ class Got:
 
 
 class Peer:
-    """A connected client socket. Reading answers None at the end of the stream."""
+    """A connected client socket. Reading answers None at the end of the stream.
 
-    def __init__(self, connection: socket.socket) -> None:
+    Args:
+        pings: show keep-alive pings too, which come at any time.
+    """
+
+    def __init__(self, connection: socket.socket, *, pings: bool = False) -> None:
+        self._pings = pings
         connection.settimeout(PATIENCE)
         self.socket = connection
         self._buffer = b""
@@ -128,6 +133,11 @@ class Peer:
 
     def frame(self) -> Got | None:
         """The server's next frame."""
+        while (got := self._frame()) is not None and got.opcode == PING and not self._pings:
+            continue
+        return got
+
+    def _frame(self) -> Got | None:
         head = self.take(2)
         if head is None:
             return None
