@@ -4,6 +4,7 @@
 # ------------------------------------------------------------------------------------------ Upstream
 
 # GRAPHQL_ENDPOINT = "https://staging.graphql.union.build/v1/graphql"
+# SOURCE = "indexer"
 # POLL_INTERVAL = 500  # ms
 # POLL_LIMIT = 100  # rows
 # MAINNET_ONLY = False
@@ -55,6 +56,7 @@
 # PLUGINS = []
 # PLUGINS_DIR = "plugins"
 # DISABLED_PLUGINS = []
+# TRACE_HOOKS = False
 
 # ---------------------------------------------------------------------------------------------- Logs
 

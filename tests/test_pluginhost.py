@@ -10,7 +10,8 @@ import pytest
 
 from unionws import ServerMessage, hookimpl
 from unionws.errors import PluginError, SettingsError
-from unionws.pluginhost import FAILURES_IN_A_ROW, PluginHost
+from unionws.pluginguard import FAILURES_IN_A_ROW
+from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
 
 HEAD = "from unionws import ServerMessage, hookimpl\n"
@@ -55,7 +56,7 @@ class Recorder:
         self.calls, self.name = calls, name
 
     @hookimpl
-    def startup(self, settings: Settings) -> None:
+    def client_opened(self) -> None:
         self.calls.append(self.name)
 
 
@@ -79,13 +80,13 @@ def test_plugins_are_found_in_all_places(folder: Path, monkeypatch: pytest.Monke
     (folder / "notes.txt").write_text("not Python")
     (folder / "pack").mkdir()
     (folder / "pack" / "__init__.py").write_text(HEAD + "from .inner import startup\n")
-    (folder / "pack" / "inner.py").write_text(HEAD + "@hookimpl\ndef startup(settings): pass\n")
+    (folder / "pack" / "inner.py").write_text(HEAD + "@hookimpl\ndef startup(service): pass\n")
     module = ModuleType("acme_plugin")
     module.shutdown = hookimpl(lambda: None)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "acme_plugin", module)
     host = host_of(folder, ("first", Recorder([])), PLUGINS=("acme_plugin",))
     assert [(info.name, info.origin, info.hooks, info.state) for info in host.plugins()] == [
-        ("first", "built in", ("startup",), "active"),
+        ("first", "built in", ("client_opened",), "active"),
         ("one", str(folder / "one.py"), ("shutdown",), "active"),
         ("pack", str(folder / "pack" / "__init__.py"), ("startup",), "active"),
         ("acme_plugin", "setting PLUGINS", ("shutdown",), "active"),
@@ -135,10 +136,10 @@ def test_a_disabled_plugin_is_listed_but_never_imported(folder: Path) -> None:
         ("def f(:\n", "cannot be imported: SyntaxError"),
         ("raise SystemExit(3)\n", "cannot be imported: SystemExit: 3"),
         ("x = 1\n", "has no hook implementation"),
-        ("def startup(settings): pass\n", "put @unionws.hookimpl above startup"),
-        ("@hookimpl\ndef startupp(settings): pass\n", "there is no hook 'startupp'; did you mean startup?"),
+        ("def startup(service): pass\n", "put @unionws.hookimpl above startup"),
+        ("@hookimpl\ndef startupp(service): pass\n", "there is no hook 'startupp'; did you mean startup?"),
         ("@hookimpl\ndef startup(setings): pass\n", "{'setings'} are declared in the hookimpl but can not"),
-        ("@hookimpl\nasync def startup(settings): pass\n", "hook startup: must be a plain function"),
+        ("@hookimpl\nasync def startup(service): pass\n", "hook startup: must be a plain function"),
         ("@hookimpl(wrapper=True)\ndef startup(): yield\n", "hook startup: wrappers are not supported"),
         ("@hookimpl\ndef register_messages(): return 5 / 0\n", "failed: ZeroDivisionError"),
         ("@hookimpl\ndef register_messages(): pass\n", "answered None, not a list of ServerMessage"),
@@ -182,7 +183,8 @@ def test_check_finds_all_problems_at_once(folder: Path) -> None:
     (folder / "b.py").write_text(HEAD + "@hookimpl\ndef publishd(record): pass\n")
     (folder / "c.py").write_text(HEAD + "@hookimpl\ndef register_filters(settings): return 1\n")
     host = PluginHost(Settings(PLUGINS_DIR=str(folder)))
-    assert [problem.plugin for problem in host.check([])] == ["a", "b", "c"]
+    host.find([])
+    assert [problem.plugin for problem in host.problems()] == ["a", "b", "c"]
     assert [info.state for info in host.plugins()] == ["broken", "broken", "active"]
 
 
@@ -207,13 +209,13 @@ def test_a_raising_hook_stops_neither_the_others_nor_the_caller(
     """Every other implementation is still called, and the log names plugin, hook and error."""
     calls: list[str] = []
     (folder / "bad.py").write_text(
-        HEAD + "@hookimpl(tryfirst=True)\ndef startup(settings): raise SystemExit('out')\n"
+        HEAD + "@hookimpl(tryfirst=True)\ndef client_opened(): raise SystemExit('out')\n"
     )
     host = host_of(folder, ("one", Recorder(calls, "one")), ("two", Recorder(calls, "two")))
-    host.fire("startup", settings=Settings())
+    host.fire("client_opened", client=1, address="::1")
     assert calls == ["one", "two"]
     fields = next(record for record in caplog.records if record.levelname == "ERROR").__dict__["fields"]
-    assert fields == {"plugin": "bad", "hook": "startup", "error": "SystemExit: out", "failures": 1}
+    assert fields == {"plugin": "bad", "hook": "client_opened", "error": "SystemExit: out", "failures": 1}
 
 
 def test_a_plugin_that_keeps_failing_is_switched_off_and_stays_listed(
@@ -230,7 +232,14 @@ def test_a_plugin_that_keeps_failing_is_switched_off_and_stays_listed(
     assert len(plugin.seen) == 5 + FAILURES_IN_A_ROW
     (info,) = host.plugins()
     assert (info.state, info.calls, info.failures) == ("switched off", 10, 9)
-    assert host.counters["flaky"] == {"state": "switched off", "calls": 10, "failures": 9, "ms": info.ms}
+    assert host.counters["flaky"] == {
+        "state": "switched off",
+        "calls": 10,
+        "failures": 9,
+        "slow": 0,
+        "ms": info.ms,
+    }
+    assert info.last_error == "client_opened: RuntimeError: odd 1"
     assert "Plugin switched off after repeated failures" in caplog.messages
 
 
@@ -252,7 +261,7 @@ def test_time_spent_in_a_plugin_is_counted(folder: Path) -> None:
         "import time\n" + HEAD + "@hookimpl\ndef shutdown():\n    time.sleep(0.01)\n"
     )
     host = host_of(folder, ("quick", Recorder([])))
-    host.fire("startup", settings=Settings())
+    host.fire("client_opened", client=1, address="::1")
     host.fire("shutdown")
     quick, slow = host.plugins()
     assert slow.ms >= 10 > quick.ms

@@ -11,90 +11,44 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
-from tornado.iostream import IOStream
-from tornado.web import Application
 
-from unionws.builtin import filters, messages, statistics
+from unionws.builtin import filters, messages, sources, statistics
 from unionws.bus import unix
 from unionws.bus.local import LocalBus
 from unionws.clock import Clock, SystemClock
-from unionws.connections.fastdoor import FastDoor
-from unionws.connections.handler import SocketHandler
 from unionws.edge import Edge, capacity
 from unionws.history.reader import Reader
-from unionws.history.statefolder import StateFolder, endpoint_folder, simulated_folder
+from unionws.history.statefolder import StateFolder, endpoint_folder, simulated_folder, source_folder
 from unionws.history.store import Store
 from unionws.ingest import Ingest
 from unionws.listening import listen
 from unionws.pluginhost import PluginHost
+from unionws.pluginservice import Doors
+from unionws.server import EdgeServer
 from unionws.settings import Settings
 from unionws.source.simulator import Simulator, parse_faults
 from unionws.supervisor import Child, Supervisor
-from unionws.views import EdgeViews
-from unionws.web import admin, health, history, page, sse, stats
 
 log = logging.getLogger("unionws.app")
 
 BUILTINS: tuple[tuple[str, ModuleType], ...] = (
+    ("sources", sources),
     ("messages", messages),
     ("filters", filters),
     ("statistics", statistics),
 )
 """The product's own features, through the same hooks as everybody's."""
 
-MAX_REQUEST_BODY = 65_536
-MAX_REQUEST_BUFFER = 131_072
-MAX_REQUEST_HEADER = 16_384
-HTTP_IDLE_TIMEOUT = 30
 REPORT_INTERVAL_MS = 1000
 HISTORY_INTERVAL_MS = 10_000
+INDEXER = "indexer"
+"""Name of the source that GRAPHQL_ENDPOINT belongs to."""
 SEED = 1
 """Of the embedded indexer."""
 
 Run = Callable[[asyncio.Event], Awaitable[None]]
 """A process's work: serves until the event is set, then stops gracefully."""
-
-
-class EdgeServer:
-    """An edge with its doors: the listening sockets, the WebSocketHandler and the HTTP views."""
-
-    def __init__(self, edge: Edge, settings: Settings, clock: Clock) -> None:
-        self.views = EdgeViews(edge, settings, clock)
-        views = {"views": self.views}
-        looks = [*health.ROUTES, *stats.ROUTES, *admin.ROUTES, *history.ROUTES]
-        doors = [("/ws", SocketHandler), *sse.ROUTES]
-        self._edge = edge
-        self._application = Application(
-            [
-                *[(path, door, {"doorkeeper": edge}) for path, door in doors],
-                *[(path, view, views) for path, view in looks],
-                *page.ROUTES,
-            ]
-        )
-        self._server = HTTPServer(
-            self._application,
-            max_header_size=MAX_REQUEST_HEADER,
-            max_body_size=MAX_REQUEST_BODY,
-            idle_connection_timeout=HTTP_IDLE_TIMEOUT,
-        )
-        self._door = FastDoor("/ws", edge, self._serve_http)
-
-    def start(self, listeners: Sequence[socket.socket]) -> None:
-        """Serve on the current IOLoop."""
-        self._edge.start()
-        self._door.open(list(listeners))
-
-    def _serve_http(self, connection: socket.socket, address: Any) -> None:
-        self._server.handle_stream(IOStream(connection, max_buffer_size=MAX_REQUEST_BUFFER), address)
-
-    async def stop(self, reason: str) -> None:
-        """Accept no more, close every client with 4200, then everything else."""
-        self._door.close()
-        await self._edge.close_clients(reason)
-        await self._server.close_all_connections()
-        self._edge.stop()
 
 
 def load_plugins(settings: Settings) -> PluginHost:
@@ -113,6 +67,8 @@ def load_plugins(settings: Settings) -> PluginHost:
 
 def state_folder(settings: Settings, simulate: float | None) -> StateFolder:
     """Where this service's numbering and history are: by upstream, so that two never mix."""
+    if settings.SOURCE != INDEXER:
+        return StateFolder(source_folder(settings.STATE_DIR, settings.SOURCE))
     if simulate is None:
         return StateFolder(
             endpoint_folder(settings.STATE_DIR, settings.GRAPHQL_ENDPOINT, settings.MAINNET_ONLY)
@@ -202,10 +158,13 @@ def edge_count(settings: Settings) -> int:
     return max(os.cpu_count() or 1, needed)
 
 
-def serve(settings: Settings, *, simulate: float | None = None, faults: str = "") -> int:
+def serve(
+    settings: Settings, *, simulate: float | None = None, faults: str = "", host: PluginHost | None = None
+) -> int:
     """Run the service until SIGTERM or SIGINT.
 
     Args:
+        host: the plugins, loaded; None: load them.
         simulate: transfers a second of the embedded indexer; None: use GRAPHQL_ENDPOINT.
         faults: what the embedded indexer does wrong, such as ``late=0.2``.
 
@@ -218,9 +177,11 @@ def serve(settings: Settings, *, simulate: float | None = None, faults: str = ""
     simulator = None
     if simulate is not None:
         simulator = Simulator(rate=simulate, seed=SEED, faults=parse_faults(faults))
-    host = load_plugins(settings)
+    host = load_plugins(settings) if host is None else host
+    host.source()  # a wrong name shall not be found out by a child
     folder = state_folder(settings, simulate)
     folder.acquire()
+    host.doors = Doors(folder=folder.path / "plugins")
     edges = edge_count(settings)
     listeners = listen(settings, max(1, edges))
     if edges == 0:
@@ -252,6 +213,8 @@ def supervise(
     def ingest_process(alive: int) -> int:
         bus = unix.UnixBus(bus_listener, settings.HISTORY_RING)
 
+        host.doors.role = "ingest"
+
         async def work(stopping: asyncio.Event) -> None:
             bus.start()
             await ingest(stopping, bus)
@@ -269,7 +232,11 @@ def supervise(
             await run_edge(edge, bus, settings, archive, listeners[number], stopping)
             await bus.stop()
 
-        return lambda alive: run_process(host, settings, work, alive)
+        def run(alive: int) -> int:
+            host.doors.role = "edge"
+            return run_process(host, settings, work, alive)
+
+        return run
 
     edges = [Child(f"edge{number}", edge_process(number)) for number in range(len(listeners))]
     return Supervisor(Child("ingest", ingest_process), edges, listeners)
@@ -298,8 +265,8 @@ async def _until_told(host: PluginHost, settings: Settings, work: Run, alive: in
         loop.add_signal_handler(signal.SIGINT, stopping.set)
     else:
         loop.add_reader(alive, parent_gone)  # readable only once the other end is closed
-    host.fire("startup", settings=settings)
+    host.start()
     try:
         await work(stopping)
     finally:
-        host.fire("shutdown")
+        host.stop()

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unionws.errors import SettingsError
 from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
 
@@ -29,15 +28,12 @@ class Finding:
     text: str
 
 
-def check_plugins(settings: Settings, builtins: Sequence[tuple[str, object]]) -> Iterator[Finding]:
-    """Load all plugins and ask them what they register."""
-    host = PluginHost(settings)
-    try:
-        problems = [str(problem) for problem in host.check(builtins)]
-    except SettingsError as error:
-        problems = list(error.problems)
+def check_plugins(host: PluginHost, problems: Sequence[str]) -> Iterator[Finding]:
+    """What is wrong with the plugins, what they use that is to go, and which there are."""
     yield from (Finding("error", problem) for problem in problems)
-    active = [info.name for info in host.plugins() if info.state == "active"]
+    for plugin in host.plugins():
+        yield from (Finding("warning", f"plugin {plugin.name!r}: {text}") for text in plugin.deprecated)
+    active = [plugin.name for plugin in host.plugins() if plugin.state == "active"]
     if not problems:
         yield Finding("ok", f"{len(active)} plugins: {', '.join(active)}")
 

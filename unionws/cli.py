@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from unionws import __version__
 from unionws.errors import SettingsError, UnionwsError
-from unionws.settings import Loaded, Settings, read_settings
+from unionws.settings import Loaded, Settings
 
 DEFAULT_FILE = Path("conf/settings.py")
 DEFAULT_RATE = 5.0
@@ -55,15 +55,16 @@ def _counted(count: int, noun: str) -> str:
 def serve(parsed: argparse.Namespace) -> int:
     """Run the service until it is told to stop."""
     from unionws import app
+    from unionws.assembly import assemble
     from unionws.checkup import use_all_files
     from unionws.logs import configure_logs
 
     if parsed.faults and parsed.simulate is None:
         raise UnionwsError("--faults needs --simulate: only the embedded indexer shows faults")
-    settings = _settings(parsed).settings
-    configure_logs(settings)
+    loaded, host = assemble(*_given(parsed), app.BUILTINS)
+    configure_logs(loaded.settings)
     use_all_files()
-    return app.serve(settings, simulate=parsed.simulate, faults=parsed.faults)
+    return app.serve(loaded.settings, host=host, simulate=parsed.simulate, faults=parsed.faults)
 
 
 def simulate(parsed: argparse.Namespace) -> int:
@@ -78,15 +79,16 @@ def simulate(parsed: argparse.Namespace) -> int:
 def check(parsed: argparse.Namespace) -> int:
     """Validate settings, plugins and the machine; print every problem."""
     from unionws.app import BUILTINS
+    from unionws.assembly import inspect
     from unionws.checkup import Finding, check_machine, check_plugins
 
     try:
-        loaded = _settings(parsed)
+        loaded, host, problems = inspect(*_given(parsed), BUILTINS)
     except SettingsError as error:
         findings = [Finding("error", problem) for problem in error.problems]
     else:
         _print_changed(loaded)
-        findings = [*check_plugins(loaded.settings, BUILTINS), *check_machine(loaded.settings)]
+        findings = [*check_plugins(host, problems), *check_machine(loaded.settings)]
     for finding in findings:
         print(f"{finding.level:<8} {finding.text}")
     errors = sum(finding.level == "error" for finding in findings)
@@ -98,16 +100,15 @@ def check(parsed: argparse.Namespace) -> int:
 def plugins(parsed: argparse.Namespace) -> int:
     """List plugins, where each was found, the hooks it implements, its state."""
     from unionws.app import BUILTINS
-    from unionws.pluginhost import PluginHost
+    from unionws.assembly import inspect
 
-    host = PluginHost(_settings(parsed).settings)
-    problems = host.check(BUILTINS)
+    _, host, problems = inspect(*_given(parsed), BUILTINS)
     rows = [(info.name, info.state, info.origin, ", ".join(info.hooks)) for info in host.plugins()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, [*widths, 0], strict=True)).rstrip())
     for problem in problems:
-        _complain(str(problem))
+        _complain(problem)
     return 1 if problems else 0
 
 
@@ -118,11 +119,12 @@ def tail(parsed: argparse.Namespace) -> int:
     return follower.main(parsed)
 
 
-def _settings(parsed: argparse.Namespace) -> Loaded:
+def _given(parsed: argparse.Namespace) -> tuple[Path | None, Sequence[str], Mapping[str, str]]:
+    """Where settings are given: the file, the command line and the environment."""
     file = parsed.settings
     if file is None and DEFAULT_FILE.is_file():
         file = DEFAULT_FILE
-    return read_settings(file, parsed.set, os.environ)
+    return file, parsed.set, os.environ
 
 
 def _print_changed(loaded: Loaded) -> None:

@@ -30,6 +30,7 @@ from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check
 from unionws.connections.parking import Limits, Parking
 from unionws.connections.query import read as read_query
 from unionws.conversation import Conversation
+from unionws.doors import Route
 from unionws.errors import RequestError
 from unionws.extensions import ClientRequest, FilterField, ServerMessage
 from unionws.frames import Frame
@@ -101,6 +102,7 @@ class Edge:
         self.archive = archive
         self._host = host
         self._clock = clock
+        self.routes = host.collect("register_routes", Route)
         self._messages = host.collect("register_messages", ServerMessage)
         self.fields = FilterFields(host.collect("register_filters", FilterField))
         self._channels = frozenset(message.channel for message in self._messages if message.channel)
@@ -136,6 +138,8 @@ class Edge:
             max_errors=settings.MAX_ERRORS,
         )
         self._heartbeats = Ticker(self._heartbeat, 1.0)
+        if host.doors.role == "edge":
+            host.doors.open(self.on_record, self._statistics)
 
     def _build_subscriptions(self, archive: Archive | None) -> Subscriptions:
         settings = self.settings
@@ -170,6 +174,12 @@ class Edge:
             "architecture": "ingest and edge processes, filter groups, shared frames",
             "maxConnections": self.settings.MAX_CLIENTS,
         }
+
+    def _statistics(self) -> Mapping[str, JSON]:
+        """The newest chartData, decoded; empty before the first."""
+        chart = self.greeting.chart
+        figures: Mapping[str, JSON] = {} if chart is None else ujson.loads(chart.chart)
+        return figures
 
     def start(self) -> None:
         """Begin to serve parked connections on the current IOLoop."""

@@ -6,32 +6,66 @@ leave out arguments it does not need. *Runs in* says which process calls the hoo
 are one process.
 
 ``register_*`` hooks run once, at start; what they answer is checked, and a clash of names stops
-the start with every provider named. All others are events: each implementation is guarded, so
-one that raises is logged by name, counted and switched off after repeated failures.
+the start with every provider named. All others run while the service does: each implementation is
+guarded, so one that raises, blocks or answers nonsense is logged by name, counted and switched off
+after repeated failures.
+
+Hooks are versioned with the package: a hook or an argument that is to go keeps working for one
+minor version, and whoever implements it is warned at start, with the replacement named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
-    from unionws.extensions import ClientRequest, FilterField, ServerMessage, Statistic
-    from unionws.model import EnrichedTransfer, TransfersRecord
+    from unionws.doors import Denied, HttpRequest, Identity, Route
+    from unionws.extensions import (
+        ClientRequest,
+        FilterField,
+        Metric,
+        ServerMessage,
+        Setting,
+        Source,
+        Statistic,
+    )
+    from unionws.model import JSON, Chain, EnrichedTransfer, TransfersRecord
+    from unionws.pluginservice import Service
     from unionws.settings import Settings
 
 hookspec = pluggy.HookspecMarker("unionws")
 hookimpl = pluggy.HookimplMarker("unionws")
 
 
+# ------------------------------------------------------------------------------------- settings
+
+
+@hookspec
+def register_settings() -> Sequence[Setting]:  # type: ignore[empty-body]
+    """Declare settings of the plugin's own; they are given, checked and shown like all others.
+
+    Runs in: both, once, while settings are read: before every other hook.
+
+    Example::
+
+        @hookimpl
+        def register_settings():
+            return [Setting("ACME_LIMIT", 100.0, "Smallest amount worth an alert.", low=0)]
+    """
+
+
 # ------------------------------------------------------------------------------------ lifecycle
 
 
 @hookspec
-def startup(settings: Settings) -> None:
+def startup(service: Service) -> None:
     """The process is about to serve: open what the plugin needs.
+
+    ``service`` is what the plugin may use from now on: settings, statistics, publish, a logger, a
+    state store and threads.
 
     Runs in: both, once per process, before the first transfer.
     """
@@ -41,7 +75,27 @@ def startup(settings: Settings) -> None:
 def shutdown() -> None:
     """The process is about to exit: close what the plugin opened.
 
-    Runs in: both, once per process, after the last client was told.
+    Runs in: both, once per process, after the last client was told; also for a plugin that was
+    switched off.
+    """
+
+
+# --------------------------------------------------------------------------------------- source
+
+
+@hookspec
+def register_sources(settings: Settings) -> Sequence[Source]:  # type: ignore[empty-body]
+    """Declare places transfers can come from; the setting SOURCE chooses one.
+
+    Runs in: ingest, once at start.
+    """
+
+
+@hookspec
+def chains_listed(chains: Sequence[Chain]) -> None:
+    """The source told the chain list, or a changed one.
+
+    Runs in: ingest, at start and at each change.
     """
 
 
@@ -49,8 +103,37 @@ def shutdown() -> None:
 
 
 @hookspec
+def extend_transfers(  # type: ignore[empty-body]
+    transfers: Sequence[EnrichedTransfer],
+) -> Sequence[Mapping[str, JSON] | None]:
+    """Add fields to the JSON of transfers; clients find them under ``ext.<plugin's name>``.
+
+    Answer one mapping, or None, for each transfer, in the same order; 1 KB each at most.
+
+    Runs in: ingest, once per poll that brought something.
+
+    Example::
+
+        @hookimpl
+        def extend_transfers(transfers):
+            return [{"label": LABELS[t.route_key]} if t.route_key in LABELS else None for t in transfers]
+    """
+
+
+@hookspec
 def enriched(transfers: Sequence[EnrichedTransfer]) -> None:
     """A poll's new transfers were decoded and enriched; they are not yet published.
+
+    Runs in: ingest, once per poll that brought something.
+    """
+
+
+# ----------------------------------------------------------------------------------- scheduling
+
+
+@hookspec
+def urgent(transfers: Sequence[EnrichedTransfer]) -> Collection[str]:  # type: ignore[empty-body]
+    """Choose transfers that shall not wait for the smoothing; answer their ``sort_order``.
 
     Runs in: ingest, once per poll that brought something.
     """
@@ -91,7 +174,8 @@ def published(record: TransfersRecord) -> None:
 def register_filters(settings: Settings) -> Sequence[FilterField]:  # type: ignore[empty-body]
     """Declare fields that clients may filter transfers by.
 
-    Runs in: edge, once at start. A field's functions run once per distinct filter, not per client.
+    Runs in: edge, once at start. ``parse`` runs once per distinct filter, ``matches`` once per
+    distinct filter and transfer that the index does not rule out; neither per client.
     """
 
 
@@ -101,6 +185,9 @@ def register_filters(settings: Settings) -> Sequence[FilterField]:  # type: igno
 @hookspec
 def register_messages(settings: Settings) -> Sequence[ServerMessage]:  # type: ignore[empty-body]
     """Declare message types the server sends, and the channels they belong to.
+
+    ``Service.publish`` sends one to the channel's subscribers; with ``about``, only to those whose
+    filter passes the transfer it is about.
 
     Runs in: both, once at start.
     """
@@ -118,6 +205,17 @@ def register_requests(settings: Settings) -> Sequence[ClientRequest]:  # type: i
 
 
 @hookspec
+def authenticate(request: HttpRequest) -> Identity | Denied | None:
+    """Say who a client is, or refuse it; None leaves the question to the next plugin.
+
+    The first answer counts. When one raises, answers nonsense or was switched off, the client is
+    refused: a broken lock stays shut.
+
+    Runs in: edge, once per connection, before it is greeted.
+    """
+
+
+@hookspec
 def client_opened(client: int, address: str) -> None:
     """A WebSocket client was greeted. ``client`` is its number in this edge.
 
@@ -130,4 +228,38 @@ def client_closed(client: int, address: str, code: int) -> None:
     """A WebSocket client is gone. ``code``: close code, 1006 when it just vanished.
 
     Runs in: edge, once per connection.
+    """
+
+
+# ----------------------------------------------------------------------------- HTTP and metrics
+
+
+@hookspec
+def register_routes(settings: Settings) -> Sequence[Route]:  # type: ignore[empty-body]
+    """Declare HTTP paths; those of third parties begin with ``/ext/<vendor>/``.
+
+    Runs in: edge, once at start; the handler runs once per request.
+    """
+
+
+@hookspec
+def register_metrics(settings: Settings) -> Sequence[Metric]:  # type: ignore[empty-body]
+    """Declare figures for ``/metrics``.
+
+    Runs in: both, once at start; a figure is read when somebody asks for it, once a second at most.
+    """
+
+
+# --------------------------------------------------------------------------------------- faults
+
+
+@hookspec
+def fault(kind: str, detail: Mapping[str, JSON]) -> None:
+    """Something is wrong, or right again.
+
+    ``kind`` and its ``detail``: ``upstream`` (``state``: ``ok``, ``stale`` or ``down``), ``history``
+    (``problem``: why transfers are not stored, or None), ``plugin`` (``plugin``, ``hook`` and
+    ``error`` of one that was switched off).
+
+    Runs in: both, at each change.
     """

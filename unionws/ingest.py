@@ -15,8 +15,8 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 
 from unionws.clock import Clock, milliseconds
 from unionws.enrich.names import chains_json
-from unionws.enrich.transfers import Enricher, fragment
-from unionws.extensions import Statistic
+from unionws.enrich.transfers import Enricher, fragment, with_fields
+from unionws.extensions import Intake, Statistic
 from unionws.history.positions import Progress
 from unionws.history.store import Store
 from unionws.model import (
@@ -34,9 +34,6 @@ from unionws.model import (
 from unionws.pluginhost import PluginHost
 from unionws.scheduler.runner import Scheduler
 from unionws.settings import Settings
-from unionws.source.chains import ChainRefresher
-from unionws.source.poller import Poller
-from unionws.source.transport import Transport
 from unionws.stats.collector import Collector
 
 log = logging.getLogger("unionws.ingest")
@@ -76,24 +73,27 @@ class Ingest:
         self._store = store
         store.progress = self._progress
         self._due: list[tuple[Sequence[EnrichedTransfer], bool]] = []
-        self._transport = Transport(endpoint or settings.GRAPHQL_ENDPOINT)
-        self._chains = ChainRefresher(self._transport, settings, on_chains=self._on_chains, clock=clock)
-        self._poller = Poller(
-            self._transport,
+        intake = Intake(
             settings,
-            on_batch=self._on_batch,
-            clock=clock,
+            clock,
+            on_transfers=self._on_batch,
+            on_chains=self._on_chains,
             resume_from=store.position,
             known=store.known(),
+            endpoint=endpoint or settings.GRAPHQL_ENDPOINT,
         )
+        self._feed = host.source().open(intake)
         self._enricher = Enricher()
         self._scheduler = Scheduler(settings, on_due=self._on_due, clock=clock)
         statistics = host.collect("register_statistics", Statistic)
         self._collector = Collector(settings, statistics, now=clock.time())
+        self._chart: Mapping[str, JSON] = {}
         self._chart_rev = 0
+        self._upstream = self._problem = ""
         self._status: Mapping[str, JSON] = {}
         self._draining = False
         self._edges: dict[str, Mapping[str, JSON]] = {}
+        host.doors.open(bus.publish, lambda: self._chart)
         self._tasks = (
             PeriodicCallback(self._publish_chart, settings.CHART_INTERVAL * 1000),
             PeriodicCallback(self._each_second, STATE_INTERVAL_MS),
@@ -103,8 +103,7 @@ class Ingest:
         """Begin to poll and publish on the current IOLoop."""
         self._bus.preload(self._store.tail(self._settings.HISTORY_RING))
         self._scheduler.start()
-        self._chains.start()
-        self._poller.start()
+        self._feed.start()
         for task in self._tasks:
             task.start()
         self._publish_state()
@@ -113,9 +112,7 @@ class Ingest:
     async def stop(self) -> None:
         """Stop polling, publish what is queued, say that the service is draining."""
         self._draining = True
-        await self._poller.stop()
-        await self._chains.stop()
-        self._transport.close()
+        await self._feed.stop()
         self._scheduler.stop()
         self._scheduler.drain()
         self._publish_due()
@@ -139,11 +136,13 @@ class Ingest:
     def _on_chains(self, chains: tuple[Chain, ...]) -> None:
         self._enricher.set_chains(chains)
         self._bus.publish(ChainsRecord(self._now_ms(), chains_json(chains)))
+        self._host.fire("chains_listed", chains=chains)
 
     def _on_batch(self, transfers: list[Transfer]) -> None:
-        batch = self._enricher.enrich(transfers, self._clock.time())
+        plain = self._enricher.enrich(transfers, self._clock.time())
+        batch = with_fields(plain, self._host.extra_fields(plain))
         self._host.fire("enriched", transfers=batch)
-        self._scheduler.add(batch)
+        self._scheduler.add(batch, self._host.urgent(batch))
 
     def _on_due(self, items: Sequence[EnrichedTransfer], late: bool) -> None:
         """Take one frame of a turn; those of a turn are stored in one transaction, then published."""
@@ -158,23 +157,26 @@ class Ingest:
         for items, _ in due:
             self._collector.observe(items, self._clock.time())
         frames = [(tuple([fragment(item) for item in items]), late) for items, late in due]
-        for record in self._store.append(frames, self._now_ms()):
+        records = self._store.append(frames, self._now_ms())
+        for record in records:
             self._bus.publish(record)
+        for record in records:  # not before all are out: a plugin may take its time
             self._host.fire("published", record=record)
 
     def _progress(self) -> Progress | None:
         """How far polling is settled; not past a transfer that waits to be published."""
-        position, lowest = self._poller.position, self._scheduler.lowest()
+        position, lowest = self._feed.position, self._scheduler.lowest()
         if position is None or (lowest is not None and lowest <= position):
             return None
         return Progress(position, self._handled)
 
     def _handled(self) -> set[str]:
-        return set(self._poller.seen) - {item.transfer.sort_order for item in self._scheduler.pending()}
+        return set(self._feed.seen) - {item.transfer.sort_order for item in self._scheduler.pending()}
 
     def _each_second(self) -> None:
         self._publish_due()
         self._store.tick()
+        self._host.save()
         self._publish_state()
 
     # -- figures and state ----------------------------------------------------------------------
@@ -183,12 +185,12 @@ class Ingest:
         snapshot = self._collector.snapshot(self._clock.time())
         if snapshot.rev == self._chart_rev:
             return
-        self._chart_rev = snapshot.rev
+        self._chart, self._chart_rev = snapshot.data, snapshot.rev
         self._bus.publish(ChartRecord(self._now_ms(), snapshot.rev, snapshot.chart, snapshot.rates))
 
     def _publish_state(self) -> None:
         numbering = self._store.numbering
-        source = self._poller.stats()
+        source = self._feed.stats()
         views = {
             "upstream": source,
             "position": {"epoch": numbering.epoch, "seq": numbering.seq, "cursor": self._cursor(source)},
@@ -198,17 +200,30 @@ class Ingest:
             "buckets": self._buckets_view(),
             "edges": dict(self._edges),
             "plugins": {"plugins": [asdict(info) for info in self._host.plugins()]},
+            "metrics": {"metrics": self._host.metrics()},
         }
         state = StateRecord(self._now_ms(), numbering.epoch, numbering.seq, numbering.cursor, views)
         self._bus.publish(state)
         self._publish_status(source)
+        self._tell_faults(str(source["state"]), self._store.problem or "")
+
+    def _tell_faults(self, upstream: str, problem: str) -> None:
+        """Once per change, and not for being well from the start."""
+        if upstream != self._upstream and (self._upstream or upstream != "ok"):
+            self._host.fire("fault", kind="upstream", detail={"state": upstream})
+        if problem != self._problem:
+            self._host.fire("fault", kind="history", detail={"problem": problem or None})
+        self._upstream, self._problem = upstream, problem
 
     def _cursor(self, source: Mapping[str, JSON]) -> str:
         """The greatest cursor published, or the one polling began at."""
         return self._store.numbering.cursor or source.get("cursor") or ""
 
     def _graphql_view(self, source: Mapping[str, JSON]) -> dict[str, JSON]:
-        transport = source["transport"]
+        """What the operators' view of the indexer shows; of another source only its own figures."""
+        transport = source.get("transport")
+        if transport is None:
+            return {"source": source}
         return {
             "graphqlClient": {
                 "endpoint": transport["endpoint"],
@@ -221,7 +236,7 @@ class Ingest:
             "lastError": source["lastError"],
             "latency": transport["latencyMs"],
             "source": source,
-            "chains": self._chains.stats(),
+            "chains": source["chains"],
         }
 
     def _buckets_view(self) -> dict[str, JSON]:

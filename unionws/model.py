@@ -193,12 +193,17 @@ class StateRecord:
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """A message of a plugin's own type for all subscribers of ``channel``."""
+    """A message of a plugin's own type for the subscribers of ``channel``.
+
+    Attributes:
+        about: when given, only subscribers whose filter passes this transfer get the message.
+    """
 
     timestamp: int
     channel: str
     type: str
     data: bytes
+    about: Fragment | None = None
 
 
 Record: TypeAlias = TransfersRecord | ChartRecord | ChainsRecord | StatusRecord | StateRecord | MessageRecord

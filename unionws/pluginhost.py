@@ -1,56 +1,53 @@
-"""The plugin host: what plugins register is checked, and what they do at run time is guarded.
-
-An event hook that raises is logged, counted and, after FAILURES_IN_A_ROW, its plugin is switched
-off; the other plugins and the stream go on.
-"""
+"""The plugin host: what plugins register is checked, and what they do at run time is guarded."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
-from unionws.errors import PluginError
-from unionws.extensions import ClientRequest, FilterField, ServerMessage, Statistic
-from unionws.pluginloading import ACTIVE, SWITCHED_OFF, Implementation, Loader, Plugin, described
+from unionws.doors import Denied, HttpRequest, Identity, Route
+from unionws.errors import PluginError, SettingsError
+from unionws.extensions import (
+    ClientRequest,
+    FilterField,
+    Metric,
+    ServerMessage,
+    Setting,
+    Source,
+    Statistic,
+)
+from unionws.model import JSON, EnrichedTransfer
+from unionws.pluginguard import Guard, Place
+from unionws.pluginloading import ACTIVE, Implementation, Loader, Plugin, described
+from unionws.pluginnames import foreign_problem, name_of
+from unionws.pluginservice import Doors, Service
+from unionws.pluginvalues import checked_fields, checked_keys, checked_verdict
+from unionws.pluginviews import PluginInfo, info, sampled
+from unionws.pluginwraps import wrapped
 from unionws.settings import Settings
-from unionws.wording import listing
+from unionws.settings_plugins import row_of
+from unionws.settings_values import Row
+from unionws.wording import did_you_mean, listing
 
 log = logging.getLogger("unionws.pluginhost")
 
-FAILURES_IN_A_ROW = 5
 REGISTRIES: Mapping[str, type] = {
+    "register_settings": Setting,
+    "register_sources": Source,
     "register_statistics": Statistic,
     "register_filters": FilterField,
     "register_messages": ServerMessage,
     "register_requests": ClientRequest,
+    "register_routes": Route,
+    "register_metrics": Metric,
 }
-"""Hooks that answer objects, and their type. All other hooks are events."""
+"""Hooks that answer objects, and their type."""
+
+REFUSED = Denied("unauthorized", "the client cannot be authenticated now")
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class PluginInfo:
-    """One plugin, for people.
-
-    Attributes:
-        hooks: names of the hooks it implements, in flow order.
-        state: ``active``, ``switched off`` (it failed repeatedly), ``disabled`` (by setting) or
-            ``broken`` (refused while loading).
-        calls, failures: of its event hooks.
-        ms: milliseconds spent in its event hooks.
-    """
-
-    name: str
-    origin: str
-    hooks: tuple[str, ...]
-    state: str
-    calls: int
-    failures: int
-    ms: float
 
 
 class PluginHost:
@@ -58,11 +55,26 @@ class PluginHost:
 
     Args:
         settings: say where plugins are and which are disabled; passed on to their hooks.
+
+    Attributes:
+        settings: what hooks are given.
+        doors: where the plugins' Service leads.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
+        self.doors = Doors()
         self._loader = Loader(settings)
+        self._guard = Guard()
+        self.use(settings)
+        self._guard.on_switched_off = self._tell_fault
+        self._services: dict[str, Service] = {}
+        self._metrics: list[Metric] | None = None
+
+    def use(self, settings: Settings) -> None:
+        """Give hooks these settings from now on: those with the plugins' own values."""
+        self.settings = settings
+        self._guard.trace = settings.TRACE_HOOKS
 
     def load(self, builtins: Sequence[tuple[str, object]]) -> None:
         """Find, import and check all plugins.
@@ -77,12 +89,15 @@ class PluginHost:
         self._loader.load(builtins)
         if self._loader.problems:
             raise self._loader.problems[0]
-        active = [info.name for info in self.plugins() if info.state == ACTIVE]
+        active = [found.name for found in self.plugins() if found.state == ACTIVE]
         log.info("Plugins loaded", extra={"fields": {"plugins": active}})
 
-    def check(self, builtins: Sequence[tuple[str, object]]) -> list[PluginError]:
-        """Instead of load: answer everything that is wrong, with what ``register_*`` hooks answer."""
+    def find(self, builtins: Sequence[tuple[str, object]]) -> None:
+        """As load, but go on after what is wrong; :meth:`problems` tells."""
         self._loader.load(builtins)
+
+    def problems(self) -> list[PluginError]:
+        """Everything that is wrong with the plugins and with what they register."""
         problems = list(self._loader.problems)
         for hook, kind in REGISTRIES.items():
             try:
@@ -96,6 +111,8 @@ class PluginHost:
     def collect(self, hook: str, kind: type[T]) -> list[T]:
         """Everything that plugins register through ``hook``, in calling order.
 
+        Functions of what third parties registered are guarded.
+
         Args:
             hook: name of a ``register_*`` hook.
             kind: class every item must have.
@@ -107,11 +124,11 @@ class PluginHost:
         providers: dict[str, list[Plugin]] = {}
         items: list[T] = []
         for implementation in self._loader.implementations[hook]:
+            plugin = implementation.plugin
             for item in self._answer(implementation, kind):
-                name = _name_of(item)
-                _refuse_foreign_name(implementation, name)
-                providers.setdefault(name, []).append(implementation.plugin)
-                items.append(item)
+                _refuse_foreign_name(implementation, item)
+                providers.setdefault(name_of(item), []).append(plugin)
+                items.append(item if plugin.candidate.builtin else wrapped(item, plugin, self._guard))
         for name, plugins in providers.items():
             if len(plugins) > 1:
                 names = listing(
@@ -123,7 +140,7 @@ class PluginHost:
     def _answer(self, implementation: Implementation, kind: type[T]) -> list[T]:
         plugin, hook = implementation.plugin, implementation.hook
         try:
-            answer = implementation.call({"settings": self._settings})
+            answer = implementation.call({"settings": self.settings})
             items = list(answer) if isinstance(answer, Sequence) else None
         except (Exception, SystemExit) as error:
             raise plugin.problem(f"hook {hook} failed: {described(error)}") from error
@@ -134,77 +151,166 @@ class PluginHost:
                 raise plugin.problem(f"hook {hook} answered {_type(item)} where {kind.__name__} belongs")
         return items
 
+    def setting_rows(self) -> list[Row]:
+        """Rows of the settings that plugins declare.
+
+        Raises:
+            PluginError: see collect.
+            SettingsError: a default is not among the values its setting allows.
+        """
+        try:
+            return [row_of(setting) for setting in self.collect("register_settings", Setting)]
+        except ValueError as error:
+            raise SettingsError([str(error)]) from error
+
+    def source(self) -> Source:
+        """The source that the setting SOURCE chooses.
+
+        Raises:
+            SettingsError: there is none of that name.
+            PluginError: see collect.
+        """
+        sources = {source.name: source for source in self.collect("register_sources", Source)}
+        wanted = self.settings.SOURCE
+        if wanted not in sources:
+            known = ", ".join(sources)
+            hint = did_you_mean(wanted, sources)
+            raise SettingsError([f"SOURCE is {wanted!r}, but the sources are: {known}{hint}"])
+        return sources[wanted]
+
+    # ---------------------------------------------------------------------------- lifecycle
+
+    def start(self) -> None:
+        """Fire ``startup`` on the running loop, with a Service for each plugin."""
+        for implementation in self._loader.implementations["startup"]:
+            service = self._service(implementation.plugin)
+            self._guard.run(implementation, implementation.call, {"service": service})
+
+    def _service(self, plugin: Plugin) -> Service:
+        def failed(place: str, error: BaseException) -> None:
+            self._guard.failed(Place(plugin, place), error)
+
+        name = plugin.candidate.name
+        service = Service(name, self.settings, self.doors, self._channels(plugin), failed)
+        self._services[name] = service
+        return service
+
+    def _channels(self, plugin: Plugin) -> dict[str, str]:
+        """Channel by type of the messages a plugin may publish."""
+        own = [
+            message
+            for implementation in self._loader.implementations["register_messages"]
+            if implementation.plugin is plugin
+            for message in self._answer(implementation, ServerMessage)
+        ]
+        return {message.type: message.channel for message in own if message.channel is not None}
+
+    def save(self) -> None:
+        """Write what plugins keep; once a second and at the end, in the process that owns the state."""
+        if self.doors.role == "edge":
+            return
+        for name, service in self._services.items():
+            try:
+                service.state.save()
+            except OSError as error:
+                fields = {"plugin": name, "error": described(error)}
+                log.warning("Plugin state cannot be written", extra={"fields": fields})
+
+    def stop(self) -> None:
+        """Fire ``shutdown``, also for plugins that were switched off: they may hold something."""
+        for implementation in self._loader.implementations["shutdown"]:
+            with contextlib.suppress(Exception, SystemExit):  # counted and logged by the guard
+                self._guard.attempt(implementation, implementation.call, {})
+        self.save()
+
     # ------------------------------------------------------------------------------- events
 
     def fire(self, hook: str, **arguments: object) -> None:
         """Call every implementation of an event hook; none can stop the others or the caller."""
         for implementation in self._loader.implementations[hook]:
-            if implementation.plugin.state == ACTIVE:
-                self._guarded(implementation, arguments)
+            self._guard.run(implementation, implementation.call, arguments)
 
-    def _guarded(self, implementation: Implementation, arguments: Mapping[str, object]) -> None:
-        plugin = implementation.plugin
-        plugin.calls += 1
-        started = time.perf_counter()
-        try:
-            implementation.call(arguments)
-            implementation.failures_in_a_row = 0
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            self._failed(implementation, error)
-        finally:
-            plugin.seconds += time.perf_counter() - started
+    def _tell_fault(self, detail: Mapping[str, JSON]) -> None:
+        self.fire("fault", kind="plugin", detail=detail)
 
-    def _failed(self, implementation: Implementation, error: BaseException) -> None:
-        plugin = implementation.plugin
-        plugin.failures += 1
-        implementation.failures_in_a_row += 1
-        fields = {
-            "plugin": plugin.candidate.name,
-            "hook": implementation.hook,
-            "error": described(error),
-            "failures": plugin.failures,
-        }
-        # one that fails now and then is not switched off, and must not flood the log either
-        if plugin.failures <= FAILURES_IN_A_ROW or plugin.failures % 100 == 0:
-            log.error("Plugin hook failed", exc_info=error, extra={"fields": fields})
-        if implementation.failures_in_a_row >= FAILURES_IN_A_ROW:
-            plugin.state = SWITCHED_OFF
-            log.error("Plugin switched off after repeated failures", extra={"fields": fields})
+    def extra_fields(self, transfers: Sequence[EnrichedTransfer]) -> dict[str, list[bytes | None]]:
+        """By plugin: what ``extend_transfers`` adds to each transfer, encoded."""
+        found: dict[str, list[bytes | None]] = {}
+        for implementation in self._loader.implementations["extend_transfers"]:
+
+            def ask(by: Implementation = implementation) -> list[bytes | None]:
+                return checked_fields(by.call({"transfers": transfers}), len(transfers))
+
+            fields = self._guard.run(implementation, ask)
+            if fields is not None:
+                found[implementation.plugin.candidate.name] = fields
+        return found
+
+    def urgent(self, transfers: Sequence[EnrichedTransfer]) -> frozenset[str]:
+        """Keys of transfers that some plugin does not want to wait."""
+        keys: frozenset[str] = frozenset()
+        for implementation in self._loader.implementations["urgent"]:
+
+            def ask(by: Implementation = implementation) -> frozenset[str]:
+                return checked_keys(by.call({"transfers": transfers}))
+
+            keys |= self._guard.run(implementation, ask, default=frozenset())
+        return keys
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether any plugin wants a word about who comes in."""
+        return bool(self._loader.implementations["authenticate"])
+
+    def authenticate(self, request: HttpRequest) -> Identity | Denied | None:
+        """The first verdict about a client, or None. A plugin that fails refuses: it is a lock."""
+        for implementation in self._loader.implementations["authenticate"]:
+
+            def ask(by: Implementation = implementation) -> Identity | Denied | None:
+                return checked_verdict(by.call({"request": request}))
+
+            verdict: Identity | Denied | None = self._guard.run(implementation, ask, default=REFUSED)
+            if verdict is not None:
+                return verdict
+        return None
 
     # -------------------------------------------------------------------------------- views
 
+    def metrics(self) -> list[dict[str, JSON]]:
+        """Every registered metric with its figures of this moment.
+
+        Each has ``name``, ``help``, ``kind`` and ``samples``, a list of ``[labels, number]``.
+        """
+        if self._metrics is None:
+            self._metrics = self.collect("register_metrics", Metric)
+        return [sampled(item) for item in self._metrics]
+
     def plugins(self) -> list[PluginInfo]:
         """All plugins found, in calling order, with their state."""
-        return [
-            PluginInfo(
-                name=name,
-                origin=plugin.candidate.origin,
-                hooks=plugin.hooks,
-                state=plugin.state,
-                calls=plugin.calls,
-                failures=plugin.failures,
-                ms=round(plugin.seconds * 1000, 3),
-            )
-            for name, plugin in self._loader.plugins.items()
-        ]
+        return [info(name, plugin) for name, plugin in self._loader.plugins.items()]
 
     @property
-    def counters(self) -> dict[str, dict[str, object]]:
-        """Per plugin: state, calls, failures and milliseconds of its event hooks, JSON-able."""
+    def counters(self) -> dict[str, dict[str, JSON]]:
+        """Per plugin: state, calls, failures, slow calls and milliseconds, JSON-able."""
         return {
-            info.name: {"state": info.state, "calls": info.calls, "failures": info.failures, "ms": info.ms}
-            for info in self.plugins()
+            found.name: {
+                "state": found.state,
+                "calls": found.calls,
+                "failures": found.failures,
+                "slow": found.slow,
+                "ms": found.ms,
+            }
+            for found in self.plugins()
         }
 
 
-def _name_of(item: object) -> str:
-    return str(getattr(item, "type", None) or getattr(item, "name", None))
-
-
-def _refuse_foreign_name(implementation: Implementation, name: str) -> None:
+def _refuse_foreign_name(implementation: Implementation, item: object) -> None:
     plugin = implementation.plugin
-    if not plugin.candidate.builtin and "." not in name:
-        raise plugin.problem(f"{implementation.hook}: {name!r} lacks a vendor; call it 'vendor.{name}'")
+    if plugin.candidate.builtin:
+        return
+    problem = foreign_problem(item)
+    if problem is not None:
+        raise plugin.problem(f"{implementation.hook}: {problem}")
 
 
 def _type(value: object) -> str:

@@ -6,8 +6,12 @@ Strict, since a person is watching the start: what cannot work is refused here, 
 from __future__ import annotations
 
 import inspect
+import logging
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import pluggy
 
@@ -18,13 +22,28 @@ from unionws.settings import Settings
 from unionws.wording import did_you_mean, listing
 
 ACTIVE, SWITCHED_OFF, DISABLED, BROKEN = "active", "switched off", "disabled", "broken"
-HOOKS = tuple(name for name, value in vars(hookspecs).items() if getattr(value, "unionws_spec", None))
+log = logging.getLogger("unionws.pluginhost")
+
+
+def hook_names(specs: ModuleType | type) -> tuple[str, ...]:
+    """Names of the hooks that a module declares, in its order."""
+    return tuple(name for name in vars(specs) if getattr(getattr(specs, name), "unionws_spec", None))
+
+
+HOOKS = hook_names(hookspecs)
 """Names of all hooks, in flow order."""
 
 
 @dataclass(slots=True)
 class Plugin:
-    """One plugin found, and what it did so far; ``seconds`` are those spent in its event hooks."""
+    """One plugin found, and what it did so far.
+
+    Attributes:
+        seconds: spent in its functions.
+        slow: calls that took longer than they should; ``slowest``: seconds of the longest of them.
+        warned_at: monotonic time of the last warning about that.
+        deprecated: what it uses that is to go, with the replacement, one sentence each.
+    """
 
     candidate: Candidate
     state: str = ACTIVE
@@ -32,6 +51,11 @@ class Plugin:
     calls: int = 0
     failures: int = 0
     seconds: float = 0.0
+    slow: int = 0
+    slowest: float = 0.0
+    warned_at: float = -math.inf
+    last_error: str = ""
+    deprecated: tuple[str, ...] = ()
 
     def problem(self, text: str) -> PluginError:
         """An error that names this plugin and where it was found."""
@@ -56,18 +80,22 @@ class Implementation:
 class Loader:
     """Loads all plugins once.
 
+    Args:
+        specs: what declares the hooks.
+
     Attributes:
         plugins: by name, in the order of discovery.
         implementations: per hook, in calling order: tryfirst, order of discovery, trylast.
         problems: everything that is wrong, in the order it was found.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, specs: ModuleType | type = hookspecs) -> None:
         self._settings = settings
+        self._hooks = hook_names(specs)
         self._manager = pluggy.PluginManager("unionws")
-        self._manager.add_hookspecs(hookspecs)
+        self._manager.add_hookspecs(specs)
         self.plugins: dict[str, Plugin] = {}
-        self.implementations: dict[str, list[Implementation]] = {hook: [] for hook in HOOKS}
+        self.implementations: dict[str, list[Implementation]] = {hook: [] for hook in self._hooks}
         self.problems: list[PluginError] = []
 
     def load(self, builtins: Sequence[tuple[str, object]]) -> None:
@@ -82,7 +110,7 @@ class Loader:
         # pluggy calls the last registered first; reversed here, hooks run in the order of discovery
         for plugin, module in reversed(loaded):
             self._register(plugin, module)
-        for hook in HOOKS:
+        for hook in self._hooks:
             self.implementations[hook] = self._in_order(hook)
 
     def _refuse_unknown_disabled(self, names: Sequence[str]) -> None:
@@ -113,18 +141,38 @@ class Loader:
 
     def _register(self, plugin: Plugin, module: object) -> None:
         try:
-            self._manager.register(module, plugin.candidate.name)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                self._manager.register(module, plugin.candidate.name)
         except Exception as error:  # noqa: BLE001 - pluggy reads every attribute of the plugin
             self._refuse(plugin, [" ".join(str(error).split())])
             return
+        self._warn(plugin, [warning.message for warning in said])
         callers = self._manager.get_hookcallers(module) or []
         names = {caller.name for caller in callers}
-        plugin.hooks = tuple(name for name in HOOKS if name in names)
+        plugin.hooks = tuple(name for name in self._hooks if name in names)
         if not callers:
             self._refuse(plugin, [f"has no hook implementation{_unmarked(module)}"])
         for caller in callers:
             own = [impl for impl in caller.get_hookimpls() if impl.plugin is module]
-            self._refuse(plugin, [text for impl in own for text in _wrong(caller.name, impl)])
+            self._refuse(plugin, [text for impl in own for text in self._wrong(caller.name, impl)])
+
+    def _warn(self, plugin: Plugin, said: Sequence[Warning | str]) -> None:
+        """Remember and log what a plugin should no longer use."""
+        plugin.deprecated = tuple(str(text) for text in said if isinstance(text, DeprecationWarning))
+        for text in plugin.deprecated:
+            fields = {"plugin": plugin.candidate.name, "origin": plugin.candidate.origin, "use": text}
+            log.warning("Plugin uses what is to go", extra={"fields": fields})
+
+    def _wrong(self, hook: str, implementation: pluggy.HookImpl) -> list[str]:
+        """What is wrong with one implementation, beyond what pluggy itself refuses."""
+        if hook not in self._hooks:
+            return [f"there is no hook {hook!r}{did_you_mean(hook, self._hooks)}"]
+        if implementation.wrapper or implementation.hookwrapper:
+            return [f"hook {hook}: wrappers are not supported"]
+        if inspect.iscoroutinefunction(implementation.function):
+            return [f"hook {hook}: must be a plain function, not async"]
+        return []
 
     def _refuse(self, plugin: Plugin, problems: Sequence[str]) -> None:
         if problems:
@@ -144,17 +192,6 @@ class Loader:
 def _unmarked(module: object) -> str:
     names = [name for name in HOOKS if callable(getattr(module, name, None))]
     return f"; put @unionws.hookimpl above {listing(names)}" if names else ""
-
-
-def _wrong(hook: str, implementation: pluggy.HookImpl) -> list[str]:
-    """What is wrong with one implementation, beyond what pluggy itself refuses."""
-    if hook not in HOOKS:
-        return [f"there is no hook {hook!r}{did_you_mean(hook, HOOKS)}"]
-    if implementation.wrapper or implementation.hookwrapper:
-        return [f"hook {hook}: wrappers are not supported"]
-    if inspect.iscoroutinefunction(implementation.function):
-        return [f"hook {hook}: must be a plain function, not async"]
-    return []
 
 
 def described(error: BaseException) -> str:

@@ -12,12 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from unionws.errors import SettingsError
+from unionws.errors import SettingsError, UnionwsError
+from unionws.settings_plugins import NO_EXTRA, PluginSettings
 from unionws.settings_sources import Given, from_environment, from_file, from_overrides
 from unionws.settings_values import (
     Row,
     check_folder,
     check_http_url,
+    check_keys,
+    check_networks,
+    check_public_key,
+    check_secret,
     log_levels,
     mask_url,
     read_literal,
@@ -62,6 +67,9 @@ class Settings:
         group="Upstream",
         check=check_http_url,
         help="GraphQL endpoint of the Union indexer.",
+    )
+    SOURCE: str = _setting(
+        "indexer", help="Where transfers come from: indexer, replay, or what a plugin adds."
     )
     POLL_INTERVAL: int = _setting(500, unit="ms", low=50, high=60_000, help="Time between two polls.")
     POLL_LIMIT: int = _setting(
@@ -125,10 +133,47 @@ class Settings:
         help="Largest message a client may send, after inflation.",
     )
     MAX_CLIENTS: int = _setting(
-        100_000, low=0, high=10_000_000, help="Clients in all, announced to clients; 0: no limit."
+        100_000,
+        group="Limits",
+        low=0,
+        high=10_000_000,
+        help="Clients in all, over all edges, announced to clients; 0: no limit.",
     )
-    ALLOWED_ORIGINS: tuple[str, ...] = _setting(
-        (), help="Origins browsers may connect from, such as https://app.union.build; empty: any."
+    MAX_CLIENTS_PER_IP: int = _setting(
+        1_000, low=0, high=10_000_000, help="Clients of one address, of IPv6 one /64; 0: no limit."
+    )
+    MAX_HANDSHAKES_PER_IP: int = _setting(
+        2_000,
+        unit="per 10 s",
+        low=0,
+        high=10_000_000,
+        help="Connections an address may open, accepted or not; 0: no limit.",
+    )
+    TRUSTED_PROXIES: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1"),
+        check=check_networks,
+        help="Addresses or networks whose X-Forwarded-For and X-Real-IP are believed; "
+        "they are not limited themselves.",
+    )
+    MAX_INBOUND_MESSAGES: int = _setting(
+        500,
+        unit="per 10 s",
+        low=0,
+        high=10_000_000,
+        help="Messages a client may send, control frames included, before it is closed (4102); 0: no limit.",
+    )
+    MAX_INBOUND_BYTES: int = _setting(
+        1_048_576,
+        unit="bytes per 10 s",
+        low=0,
+        high=1_073_741_824,
+        help="Bytes a client may send before it is closed (4102); 0: no limit.",
+    )
+    MAX_FILTER_KEYS: int = _setting(
+        100, low=1, high=1_000, help="Chains, wallets, assets and other values one filter may name in all."
+    )
+    MAX_FILTER_GROUPS: int = _setting(
+        100_000, low=0, high=10_000_000, help="Different filters one edge serves; 0: no limit."
     )
     MAX_ERRORS: int = _setting(
         50,
@@ -163,6 +208,37 @@ class Settings:
     PING_INTERVAL: int = _setting(
         54, unit="s", low=1, high=3600, help="Time between two pings to the same client."
     )
+    ALLOWED_ORIGINS: tuple[str, ...] = _setting(
+        (),
+        group="Security",
+        help="Origins browsers may connect from, such as https://app.union.build; empty: any.",
+    )
+    API_KEYS: tuple[str, ...] = _setting(
+        (),
+        secret=True,
+        check=check_keys,
+        help="Keys of which clients must show one; empty: none is asked for.",
+    )
+    MAX_CLIENTS_PER_KEY: int = _setting(
+        0, low=0, high=10_000_000, help="Clients that show the same key or token subject; 0: no limit."
+    )
+    JWT_SECRET: str = _setting(
+        "",
+        secret=True,
+        check=check_secret,
+        help="Secret of tokens (JWT, HS256) that clients may show instead of a key; empty: none.",
+    )
+    JWT_PUBLIC_KEY: str = _setting(
+        "",
+        check=check_public_key,
+        help="File with the public key (PEM) of tokens signed by RS256, ES256 or EdDSA; empty: none.",
+    )
+    ADMIN_TOKEN: str = _setting(
+        "",
+        secret=True,
+        help="Token for operators' views (/debug, /slow-clients, …) as 'Authorization: Bearer'; "
+        "empty: they are open.",
+    )
     HISTORY_RING: int = _setting(
         10_000,
         group="History",
@@ -188,6 +264,7 @@ class Settings:
         help="Folder of drop-in plugins; the default is skipped where it does not exist, empty: none.",
     )
     DISABLED_PLUGINS: tuple[str, ...] = _setting((), help="Names of plugins to leave out.")
+    TRACE_HOOKS: bool = _setting(False, help="Log every call of a plugin, with its time.")
     LOG_FORMAT: str = _setting(
         "auto",
         group="Logs",
@@ -199,6 +276,11 @@ class Settings:
         check=log_levels,
         help="Level, or a list such as INFO,source=DEBUG for single components.",
     )
+    LOG_CONNECTIONS: bool = _setting(
+        False, help="Log each client that opens or goes, with address, close code and reason."
+    )
+    extra: PluginSettings = field(default=NO_EXTRA, compare=False)
+    """Settings that plugins declared, by name; not part of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +292,10 @@ class Loaded:
 
     def changed(self) -> list[tuple[Row, Any, str]]:
         """Settings that differ from their default: row, value as it may be shown, origin."""
-        rows = [(row, getattr(self.settings, row.name)) for row in settings_table()]
+        own = [(row, getattr(self.settings, row.name)) for row in settings_table()]
         return [
             (row, shown(row, value), self.origins[row.name])
-            for row, value in rows
+            for row, value in [*own, *self.settings.extra.pairs()]
             if value != row.default and row.name in self.origins
         ]
 
@@ -233,7 +315,7 @@ def settings_table() -> tuple[Row, ...]:
     """The rows of the table, in flow order."""
     rows: list[Row] = []
     group = ""
-    for item in fields(Settings):
+    for item in fields(Settings)[:-1]:  # without ``extra``
         group = item.metadata["group"] or group
         data = {**item.metadata, "group": group}
         rows.append(Row(name=item.name, kind=_KINDS[str(item.type)], default=item.default, **data))
@@ -254,30 +336,74 @@ def load_settings(file: Path | None, overrides: Sequence[str], environ: Mapping[
     return read_settings(file, overrides, environ).settings
 
 
-def read_settings(file: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
-    """As load_settings, and remember where each setting came from."""
+def read_settings(
+    file: Path | None,
+    overrides: Sequence[str],
+    environ: Mapping[str, str],
+    declare: Callable[[Settings], Sequence[Row]] | None = None,
+) -> Loaded:
+    """As load_settings, and remember where each setting came from.
+
+    Args:
+        declare: loads plugins by the settings read so far, and answers the rows these add.
+    """
     in_file, file_problems = from_file(file) if file is not None else ([], [])
     in_overrides, override_problems = from_overrides(overrides)
     given = [*in_file, *from_environment(environ), *in_overrides]
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    problems = [*file_problems, *override_problems]
-    for item in given:  # weakest first, so the last one counts
-        try:
-            values[item.name] = _read(item)
-            origins[item.name] = item.origin
-        except ValueError as error:
-            problems.append(str(error))
-    if problems:
-        raise SettingsError(problems)
-    return Loaded(Settings(**values), origins)
-
-
-def _read(item: Given) -> Any:
     rows = {row.name: row for row in settings_table()}
+    reading = _Reading([*file_problems, *override_problems], given)
+    reading.take(lambda name: name in rows, rows)
+    extra = _declared(declare, reading)
+    own, reading.values = reading.values, {}
+    more = {row.name: row for row in extra}
+    reading.take(lambda name: name not in rows, more, known=[*rows, *more])
+    if reading.problems:
+        raise SettingsError(reading.problems)
+    values = PluginSettings({**{row.name: row.default for row in extra}, **reading.values}, tuple(extra))
+    return Loaded(Settings(**own, extra=values), reading.origins)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read so far, of all that was given, weakest first."""
+
+    unreadable: list[str]
+    given: Sequence[Given]
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    wrong: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[str]:
+        """Every problem, in the order in which things were given."""
+        return [*self.unreadable, *(self.wrong[place] for place in sorted(self.wrong))]
+
+    def take(self, wanted: Callable[[str], bool], rows: Mapping[str, Row], known: Sequence[str] = ()) -> None:
+        """Read those whose name is wanted; the last one counts."""
+        for place, item in enumerate(self.given):
+            if not wanted(item.name):
+                continue
+            try:
+                self.values[item.name] = _read(item, rows, known or list(rows))
+                self.origins[item.name] = item.origin
+            except ValueError as error:
+                self.wrong[place] = str(error)
+
+
+def _declared(declare: Callable[[Settings], Sequence[Row]] | None, reading: _Reading) -> Sequence[Row]:
+    """The rows of plugins; where plugins cannot be loaded and settings are wrong too, all is said."""
+    try:
+        return () if declare is None else declare(Settings(**reading.values))
+    except UnionwsError as error:
+        if not reading.problems:
+            raise
+        raise SettingsError([*reading.problems, str(error)]) from error
+
+
+def _read(item: Given, rows: Mapping[str, Row], known: Sequence[str]) -> Any:
     row = rows.get(item.name)
     if row is None:
-        hint = did_you_mean(item.name, rows, item.prefix)
+        hint = did_you_mean(item.name, known, item.prefix)
         raise ValueError(f"{item.origin}: unknown setting {item.prefix}{item.name}{hint}")
     try:
         return read_literal(row, item.value) if item.literal else read_text(row, item.value)
@@ -292,4 +418,5 @@ def _quoted(row: Row, value: Any) -> str:
 
 def public_view(settings: Settings) -> dict[str, Any]:
     """All settings as JSON-able values that may be shown: secrets and URL passwords are masked."""
-    return {row.name: shown(row, getattr(settings, row.name)) for row in settings_table()}
+    own = [(row, getattr(settings, row.name)) for row in settings_table()]
+    return {row.name: shown(row, value) for row, value in [*own, *settings.extra.pairs()]}

@@ -12,6 +12,9 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +22,7 @@ from unionws.wording import did_you_mean
 
 TRUE = frozenset({"true", "1", "yes"})
 FALSE = frozenset({"false", "0", "no"})
+SHORTEST_KEY, SHORTEST_SECRET = 8, 32
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 COMPONENTS = (
     *(
@@ -221,6 +225,44 @@ def check_folder(text: str) -> None:
     """Refuse an empty name: it would mean the current folder itself."""
     if not text.strip():
         raise ValueError("must name a folder, such as state")
+
+
+def check_networks(texts: tuple[str, ...]) -> None:
+    """Refuse what is no address or network."""
+    for text in texts:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(
+                f"names {text!r}, which is no address or network such as 10.0.0.0/8 or ::1"
+            ) from None
+
+
+def check_keys(keys: tuple[str, ...]) -> None:
+    """Refuse keys that could be guessed, or could not be sent."""
+    for key in keys:
+        if len(key) < SHORTEST_KEY or not key.isascii() or " " in key:
+            raise ValueError(f"each key needs at least {SHORTEST_KEY} ASCII characters without spaces")
+
+
+def check_secret(text: str) -> None:
+    """Refuse a secret shorter than what it signs with (RFC 7518 §3.2)."""
+    if text and len(text.encode()) < SHORTEST_SECRET:
+        raise ValueError(f"needs at least {SHORTEST_SECRET} bytes")
+
+
+def check_public_key(path: str) -> None:
+    """Refuse a file that cannot be read as a public key, or a machine that cannot use it."""
+    if not path:
+        return
+    try:
+        text = Path(path).read_text("ascii")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the file cannot be read: {error}") from None
+    if "BEGIN PUBLIC KEY" not in text and "BEGIN RSA PUBLIC KEY" not in text:
+        raise ValueError("the file is no public key in PEM (-----BEGIN PUBLIC KEY-----)")
+    if find_spec("cryptography") is None:
+        raise ValueError("verifying by public keys needs the package cryptography: pip install unionws[jwt]")
 
 
 def log_levels(text: str) -> dict[str, str]:

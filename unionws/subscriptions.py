@@ -97,6 +97,13 @@ def parse_snapshot(given: JSON) -> int:
     return given
 
 
+def _without_transfers(key: GroupKey) -> GroupKey:
+    """What a client gets while it is replayed to; its filter matters to plugins' messages only."""
+    channels = key.channels - {TRANSFERS}
+    filtered = any("." in channel for channel in channels)
+    return replace(key, channels=channels, filter=key.filter if filtered else MATCH_ALL)
+
+
 class Subscriptions:
     """Moves clients between groups, and replays to those that resume.
 
@@ -151,6 +158,7 @@ class Subscriptions:
         key = self.key(client)
         wanted = self._fields.parse(fields, MATCH_ALL if replace_all else key.filter)
         job = self.replayer.job(client)
+        self._check_room(replace(key, filter=wanted))
         self._move(client, replace(key, filter=wanted), job.position if job else None)
 
     def key(self, client: Client) -> GroupKey:
@@ -169,6 +177,13 @@ class Subscriptions:
         position = job.position if job is not None and channel != TRANSFERS else None
         self._move(client, replace(key, channels=key.channels - {channel}), position)
 
+    def _check_room(self, key: GroupKey) -> None:
+        if not self._groups.has_room(key):
+            most = self._groups.most
+            raise RequestError(
+                "too_many_keys", f"this server holds {most} different filters, its limit; try later"
+            )
+
     def _known(self, channel: str) -> None:
         if channel not in self._channels:
             known = ", ".join(sorted(self._channels))
@@ -179,7 +194,7 @@ class Subscriptions:
         if replay_from is None or TRANSFERS not in key.channels:
             self.join(client, key)
             return
-        self.join(client, replace(key, channels=key.channels - {TRANSFERS}, filter=MATCH_ALL))
+        self.join(client, _without_transfers(key))
         self.replayer.start(client, key, replay_from)
 
     # -- subscribing and resuming ---------------------------------------------------------------
@@ -195,6 +210,7 @@ class Subscriptions:
         if channel == TRANSFERS:
             start, newest = parse_resume(resume), parse_snapshot(snapshot)
             key = replace(key, filter=MATCH_ALL if wanted is None else self._fields.parse(wanted))
+            self._check_room(key)
             self.begin(client, key, start, newest, reply)
             return
         if wanted is not None or resume is not None or snapshot is not None:
@@ -219,7 +235,7 @@ class Subscriptions:
             self._begin_at(client, key, start, reply)
             return
         # What is on disk is looked up first; meanwhile the client gets everything but transfers.
-        self.join(client, replace(key, channels=key.channels - {TRANSFERS}, filter=MATCH_ALL))
+        self.join(client, _without_transfers(key))
         task = asyncio.ensure_future(self._begin_later(client, key, wanted, reply))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic, process_time
 from typing import Any, Protocol
 
@@ -95,10 +95,9 @@ class Fanout:
         return bool(self._targets)
 
     def position(self, epoch: str, seq: int, cursor: str) -> None:
-        """Take over a position. A new epoch counts anew, so every group starts there."""
-        if epoch != self.epoch:
-            for group in self._groups:
-                group.seq = seq
+        """Go on at another position. Nothing before it was delivered, so every group starts there."""
+        for group in self._groups:
+            group.seq = seq
         self.epoch, self.seq, self.cursor = epoch, seq, cursor
 
     def submit(self, record: Record) -> None:
@@ -239,14 +238,19 @@ class Fanout:
         if isinstance(record, StatusRecord):
             return self._broadcast("status", "status", record.data, record.timestamp)
         if isinstance(record, MessageRecord):
-            return self._broadcast(record.channel, record.type, record.data, record.timestamp)
+            about = record.about
+            concerned = None if about is None else self._groups.concerned(record.channel, about)
+            return self._broadcast(
+                record.channel, record.type, record.data, record.timestamp, concerned=concerned
+            )
         return []
 
     def _render_transfers(
         self, record: TransfersRecord, cache: dict[object, Frame]
     ) -> list[tuple[Group, Frame]]:
-        if record.epoch != self.epoch:
-            self.position(record.epoch, record.seq - len(record.items), record.cursor)
+        before = record.seq - len(record.items)
+        if record.epoch != self.epoch or before > self.seq:  # a new epoch, or the bus has lost something
+            self.position(record.epoch, before, record.cursor)
         self.seq, self.cursor = record.seq, record.cursor
         rendered = []
         for group, indices in self._groups.index.match(record.items).items():
@@ -260,11 +264,19 @@ class Fanout:
         return rendered
 
     def _broadcast(
-        self, channel: str, type: str, data: bytes, timestamp: int, *, chart: bool = False
+        self,
+        channel: str,
+        type: str,
+        data: bytes,
+        timestamp: int,
+        *,
+        chart: bool = False,
+        concerned: Iterable[Group] | None = None,
     ) -> list[tuple[Group, Frame]]:
+        """One message for a channel's groups, or for those ``concerned`` alone."""
         made: dict[bool, Frame] = {}
         rendered = []
-        for group in self._groups.listening(channel):
+        for group in self._groups.listening(channel) if concerned is None else concerned:
             deflate = group.key.deflate
             if deflate not in made:
                 made[deflate] = self.frame([envelopes.envelope(type, data, timestamp)], deflate, chart=chart)

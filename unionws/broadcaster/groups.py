@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unionws.broadcaster.filters import MATCH_ALL, Filter, FilterFields, FilterIndex
+from unionws.model import Fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,18 @@ class Groups:
     """All groups of an edge; empty ones are dropped.
 
     Attributes:
+        index: groups that get transfers.
+        plugin_index: groups with a channel of a plugin, whose messages may be about a transfer.
         second: counts up once a second, for heartbeats.
+        most: how many groups there may be; 0: any number.
     """
 
     def __init__(self, fields: FilterFields) -> None:
         self._groups: dict[GroupKey, Group] = {}
         self.index: FilterIndex[Group] = FilterIndex(fields)
+        self.plugin_index: FilterIndex[Group] = FilterIndex(fields)
         self.second = 0
+        self.most = 0
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -73,11 +79,15 @@ class Groups:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(key, seq, self.second)
-            if "transfers" in key.channels:
-                self.index.add(group)
+            for index in self._indices(key):
+                index.add(group)
         group.members.add(member)
         member.group = group
         return group
+
+    def has_room(self, key: GroupKey) -> bool:
+        """Whether a member may ask for that group: it exists, or one more is allowed."""
+        return not self.most or len(self._groups) < self.most or key in self._groups
 
     def leave(self, member: Any) -> None:
         """Take a member out of its group, if it is in one."""
@@ -88,8 +98,18 @@ class Groups:
         group.members.discard(member)
         if not group.members:
             del self._groups[group.key]
-            if "transfers" in group.key.channels:
-                self.index.discard(group)
+            for index in self._indices(group.key):
+                index.discard(group)
+
+    def _indices(self, key: GroupKey) -> list[FilterIndex[Group]]:
+        found = [self.index] if "transfers" in key.channels else []
+        if any("." in channel for channel in key.channels):
+            found.append(self.plugin_index)
+        return found
+
+    def concerned(self, channel: str, item: Fragment) -> Iterable[Group]:
+        """Groups on a plugin's channel whose filter passes a transfer."""
+        return [group for group in self.plugin_index.match([item]) if channel in group.key.channels]
 
     def listening(self, channel: str) -> Iterable[Group]:
         """Groups whose clients subscribed to a channel."""

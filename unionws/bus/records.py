@@ -33,6 +33,7 @@ _KEYS = (
 # The wire has these fields in order; the decoder trusts the encoder of the same version.
 _fragment: Callable[..., Fragment] = Fragment
 _transfers: Callable[..., TransfersRecord] = TransfersRecord
+_message: Callable[..., MessageRecord] = MessageRecord
 
 
 def encode(record: Record) -> bytes:
@@ -65,7 +66,8 @@ def decode(data: bytes) -> Record:
     if kind == b"S":
         return StateRecord(*head)
     if kind == b"M":
-        return MessageRecord(*head, *blobs)
+        about = head.pop()
+        return _message(*head, *blobs, None if about is None else _fragment(*about, b""))
     raise ValueError(f"unknown kind of record {kind!r}")
 
 
@@ -83,7 +85,8 @@ def _split(record: Record) -> tuple[bytes, list[Any], Sequence[bytes]]:
     if isinstance(record, StateRecord):
         views = [record.timestamp, record.epoch, record.seq, record.cursor, record.views]
         return b"S", views, []
-    return b"M", [record.timestamp, record.channel, record.type], [record.data]
+    about = None if record.about is None else [getattr(record.about, name) for name in _KEYS]
+    return b"M", [record.timestamp, record.channel, record.type, about], [record.data]
 
 
 def _cut(data: bytes, start: int, lengths: Sequence[int]) -> Iterator[bytes]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
 
@@ -69,6 +70,30 @@ class Enricher:
             facts = chain_facts(embedded, self._listed.get(embedded.universal_chain_id))
             self._facts[embedded] = facts
         return facts
+
+
+def with_fields(
+    batch: Sequence[EnrichedTransfer], fields: Mapping[str, Sequence[bytes | None]]
+) -> Sequence[EnrichedTransfer]:
+    """The same transfers with more in their JSON, under ``ext``.
+
+    Args:
+        fields: by plugin, an encoded object for each transfer, or None.
+    """
+    if not fields:
+        return batch
+    names = [encode(name) for name in fields]
+    return [
+        _extended(item, [(name, more) for name, more in zip(names, row, strict=True) if more is not None])
+        for item, row in zip(batch, zip(*fields.values(), strict=True), strict=True)
+    ]
+
+
+def _extended(item: EnrichedTransfer, added: Sequence[tuple[bytes, bytes]]) -> EnrichedTransfer:
+    if not added:
+        return item
+    ext = b",".join([b"%s:%s" % pair for pair in added])
+    return replace(item, json=b'%s,"ext":{%s}}' % (item.json[:-1], ext))
 
 
 def fragment(enriched: EnrichedTransfer) -> Fragment:

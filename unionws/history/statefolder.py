@@ -40,6 +40,11 @@ def simulated_folder(state_dir: str, seed: int, rate: float, mainnet_only: bool)
     return _folder(state_dir, name, name, mainnet_only)
 
 
+def source_folder(state_dir: str, name: str) -> Path:
+    """The folder of a source that a plugin adds."""
+    return _folder(state_dir, f"source-{name.lower()}", f"source {name}", False)
+
+
 def _folder(state_dir: str, name: str, identity: str, mainnet_only: bool) -> Path:
     digest = hashlib.sha256(f"{identity} {mainnet_only}".encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9.]+", "-", name)[:LONGEST_NAME].strip("-.")

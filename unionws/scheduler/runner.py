@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from random import Random
 
 from tornado.ioloop import IOLoop
@@ -55,9 +55,13 @@ class Scheduler:
         self._disarm()
         self._loop = None
 
-    def add(self, batch: Sequence[EnrichedTransfer]) -> None:
-        """Queue a poll's transfers. Nothing is published before this returns."""
-        self._timeline.add(batch, now=self._clock.monotonic(), wall=self._clock.time())
+    def add(self, batch: Sequence[EnrichedTransfer], urgent: Container[str] = ()) -> None:
+        """Queue a poll's transfers. Nothing is published before this returns.
+
+        Args:
+            urgent: ``sort_order`` of those that shall not wait for the smoothing.
+        """
+        self._timeline.add(batch, now=self._clock.monotonic(), wall=self._clock.time(), urgent=urgent)
         self._arm()
 
     def drain(self) -> list[EnrichedTransfer]:

@@ -25,7 +25,7 @@ what did not fit a frame waits 10 ms.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import ceil, inf
@@ -79,14 +79,24 @@ class Timeline:
 
     # ------------------------------------------------------------------------------------ adding
 
-    def add(self, batch: Iterable[EnrichedTransfer], *, now: float, wall: float) -> None:
-        """Queue a poll's transfers; the ones already due still wait for ``turn``."""
+    def add(
+        self, batch: Iterable[EnrichedTransfer], *, now: float, wall: float, urgent: Container[str] = ()
+    ) -> None:
+        """Queue a poll's transfers; the ones already due still wait for ``turn``.
+
+        Args:
+            urgent: keys of transfers that are due now, before what their routes still have queued.
+        """
         items = sorted(batch, key=attrgetter("event_time"))
         self.activity.add((wall - item.event_time for item in items), now)
         newest_late = wall - self._rules.age_threshold
         late = [item for item in items if item.event_time < newest_late]
         self._late.extend(self._keep(item) for item in late)
-        self._spread(items[len(late) :], now)
+        recent = items[len(late) :]
+        for item in recent:
+            if item.transfer.sort_order in urgent:
+                heappush(self._heap, (now, self._keep(item)))
+        self._spread([item for item in recent if item.transfer.sort_order not in urgent], now)
 
     def _keep(self, item: EnrichedTransfer) -> int:
         number = self._next

@@ -1,0 +1,64 @@
+"""Settings and plugins, read together: plugins declare settings, and settings say where plugins are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from unionws.errors import UnionwsError
+from unionws.pluginhost import PluginHost
+from unionws.settings import Loaded, Settings, read_settings
+from unionws.settings_values import Row
+
+
+def assemble(
+    file: Path | None,
+    overrides: Sequence[str],
+    environ: Mapping[str, str],
+    builtins: Sequence[tuple[str, object]],
+) -> tuple[Loaded, PluginHost]:
+    """All settings, those of plugins included, and the plugins, ready to serve.
+
+    Raises:
+        SettingsError: with every unknown name and bad value at once.
+        PluginError: naming the first plugin that is wrong.
+    """
+    hosts: list[PluginHost] = []
+
+    def declare(settings: Settings) -> list[Row]:
+        hosts.append(PluginHost(settings))
+        hosts[0].load(builtins)
+        return hosts[0].setting_rows()
+
+    loaded = read_settings(file, overrides, environ, declare)
+    hosts[0].use(loaded.settings)
+    return loaded, hosts[0]
+
+
+def inspect(
+    file: Path | None,
+    overrides: Sequence[str],
+    environ: Mapping[str, str],
+    builtins: Sequence[tuple[str, object]],
+) -> tuple[Loaded, PluginHost, list[str]]:
+    """As assemble, but go on after a plugin that is wrong, and tell all that is.
+
+    Raises:
+        SettingsError: with every unknown name and bad value at once.
+    """
+    hosts: list[PluginHost] = []
+    problems: list[str] = []
+
+    def declare(settings: Settings) -> list[Row]:
+        hosts.append(PluginHost(settings))
+        hosts[0].find(builtins)
+        try:
+            return hosts[0].setting_rows()
+        except UnionwsError:
+            return []  # problems() tells
+
+    loaded = read_settings(file, overrides, environ, declare)
+    host = hosts[0]
+    host.use(loaded.settings)
+    problems += [str(problem) for problem in host.problems()]
+    return loaded, host, problems

@@ -1,0 +1,153 @@
+"""Calls into plugins: none can stop the caller, and each is counted, timed and judged.
+
+A call *fails* when it raises, answers what it must not, or blocks the loop for BLOCKED seconds
+(that counts for three: nothing else runs meanwhile). FAILURES_IN_A_ROW at one place switch the
+plugin off until the next start. Calls slower than SLOW seconds are warned about.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+from typing import Any, Protocol
+
+from unionws.errors import UnionwsError
+from unionws.model import JSON
+from unionws.pluginloading import ACTIVE, SWITCHED_OFF, Plugin, described
+
+log = logging.getLogger("unionws.pluginhost")
+
+FAILURES_IN_A_ROW = 5
+SLOW = 0.1
+BLOCKED = 1.0
+BLOCK_WEIGHT = 3
+WARN_EVERY = 60.0
+"""Seconds between two warnings about one slow plugin."""
+
+
+class BlockedError(UnionwsError):
+    """A plugin kept the loop waiting."""
+
+
+class SwitchedOffError(UnionwsError):
+    """What was called belongs to a plugin that is switched off."""
+
+
+class Site(Protocol):
+    """One place where a plugin is called."""
+
+    plugin: Plugin
+    hook: str
+    failures_in_a_row: int
+
+
+@dataclass(slots=True)
+class Place:
+    """A place that is not a hook itself: a function of something the plugin registered."""
+
+    plugin: Plugin
+    hook: str
+    failures_in_a_row: int = 0
+
+
+class Guard:
+    """Calls plugins and remembers how that went.
+
+    Attributes:
+        trace: log every call, with its time.
+        on_switched_off: called with the detail of a ``fault`` when a plugin was switched off.
+    """
+
+    def __init__(self) -> None:
+        self.trace = False
+        self.on_switched_off: Callable[[Mapping[str, JSON]], None] = _nobody
+
+    def run(self, site: Site, function: Callable[..., Any], *args: object, default: Any = None) -> Any:
+        """The answer of ``function``, or ``default`` when the plugin is off or the call fails."""
+        if site.plugin.state != ACTIVE:
+            return default
+        try:
+            return self.attempt(site, function, *args)
+        except (Exception, SystemExit):  # noqa: BLE001 - counted and logged by attempt
+            return default
+
+    def attempt(
+        self,
+        site: Site,
+        function: Callable[..., Any],
+        *args: object,
+        refusals: tuple[type[Exception], ...] = (),
+    ) -> Any:
+        """As run, but what the call raises goes on to the caller, after it was counted.
+
+        Args:
+            refusals: errors that are a proper answer, no failure.
+        """
+        plugin = site.plugin
+        plugin.calls += 1
+        started = perf_counter()
+        try:
+            answer = function(*args)
+        except refusals:
+            self._took(site, perf_counter() - started)
+            raise
+        except (Exception, SystemExit) as error:
+            self._took(site, perf_counter() - started, failed=True)
+            self.failed(site, error)
+            raise
+        self._took(site, perf_counter() - started)
+        return answer
+
+    def _took(self, site: Site, seconds: float, *, failed: bool = False) -> None:
+        plugin = site.plugin
+        plugin.seconds += seconds
+        if self.trace:
+            fields = {"plugin": plugin.candidate.name, "hook": site.hook, "ms": round(seconds * 1000, 3)}
+            log.info("Plugin called", extra={"fields": fields})
+        if seconds >= BLOCKED:
+            self.failed(site, BlockedError(f"kept everything waiting for {seconds:.1f} s"), BLOCK_WEIGHT)
+        elif not failed:
+            site.failures_in_a_row = 0
+        if seconds >= SLOW:
+            self._slow(site, seconds)
+
+    def _slow(self, site: Site, seconds: float) -> None:
+        plugin = site.plugin
+        plugin.slow += 1
+        plugin.slowest = max(plugin.slowest, seconds)
+        if monotonic() - plugin.warned_at < WARN_EVERY:
+            return
+        plugin.warned_at = monotonic()
+        fields = {
+            "plugin": plugin.candidate.name,
+            "hook": site.hook,
+            "ms": round(seconds * 1000, 1),
+            "slow": plugin.slow,
+        }
+        log.warning("Plugin is slow; see Service.run_in_thread", extra={"fields": fields})
+
+    def failed(self, site: Site, error: BaseException, weight: int = 1) -> None:
+        """Count a failure at a site."""
+        plugin = site.plugin
+        plugin.failures += 1
+        plugin.last_error = f"{site.hook}: {described(error)}"[:300]
+        fields = {
+            "plugin": plugin.candidate.name,
+            "hook": site.hook,
+            "error": described(error),
+            "failures": plugin.failures,
+        }
+        site.failures_in_a_row += weight
+        # one that fails now and then is not switched off, and must not flood the log either
+        if plugin.failures <= FAILURES_IN_A_ROW or plugin.failures % 100 == 0:
+            log.error("Plugin hook failed", exc_info=error, extra={"fields": fields})
+        if site.failures_in_a_row >= FAILURES_IN_A_ROW and plugin.state == ACTIVE:
+            plugin.state = SWITCHED_OFF
+            log.error("Plugin switched off after repeated failures", extra={"fields": fields})
+            self.on_switched_off({key: fields[key] for key in ("plugin", "hook", "error")})
+
+
+def _nobody(_detail: Mapping[str, JSON]) -> None:
+    """Nobody wants to know."""
