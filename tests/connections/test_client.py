@@ -88,6 +88,18 @@ def test_two_skips_before_the_gap_is_out_make_one_gap() -> None:
     assert told(drain(queue)) == ["G 0 6", "T 6 7", "T 7 8"]
 
 
+def test_gap_partly_out_is_finished_and_the_next_begins_behind_it() -> None:
+    """No position is told missing twice."""
+    queue = backlog(max_bytes=100)
+    for seq in range(1, 4):
+        queue.push(transfers(seq - 1, seq), NOW)
+    begun = bytes((queue.head() or b"")[:3])
+    queue.advance(3)
+    for seq in range(4, 8):
+        queue.push(transfers(seq - 1, seq), NOW)
+    assert told(begun + drain(queue)) == ["G 0 3", "G 3 6", "T 6 7"]
+
+
 def test_frame_bound_counts_too() -> None:
     """Many tiny frames are skipped as well."""
     queue = backlog(max_bytes=100_000, max_frames=3)
