@@ -43,6 +43,8 @@ setup(
         "bech32>=1.2",
         "pycryptodome>=3.19",
         "datasketches>=5.0",
+        "prometheus-client>=0.20",
+        "PyJWT>=2.10.1",
     ],
     extras_require={
         "test": [
@@ -54,7 +56,9 @@ setup(
             "types-ujson",
             "websockets>=12",
             "wsproto>=1.2",
+            "cryptography>=42",
         ],
+        "jwt": ["cryptography>=42"],
         "uvloop": ["uvloop>=0.19"],
         "redis": ["redis>=5"],
     },

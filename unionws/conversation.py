@@ -50,7 +50,7 @@ class Conversation:
         self._fanout = fanout
         self._parking = parking
         self._clock = clock
-        self._max_errors = max_errors
+        self.max_errors = max_errors
         self._errors: dict[Client, deque[float]] = {}
         self.fields = fields
         self.greeting = greeting
@@ -84,9 +84,9 @@ class Conversation:
     def _refuse(self, client: Client, error: RequestError, given: int | str | None) -> None:
         self.reply(client, "error", given, code=error.code, message=error.message)
         now = self._clock.monotonic()
-        errors = self._errors.setdefault(client, deque(maxlen=self._max_errors))
+        errors = self._errors.setdefault(client, deque(maxlen=self.max_errors))
         errors.append(now)
-        if len(errors) == self._max_errors and now - errors[0] < ERROR_WINDOW:
+        if len(errors) == self.max_errors and now - errors[0] < ERROR_WINDOW:
             self._parking.close(client, 4008, "too many errors")
 
     def reply(self, client: Client, type: str, given: int | str | None, **fields: JSON) -> None:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 
 import ujson
 from tornado.gen import sleep
@@ -25,21 +23,20 @@ from unionws.broadcaster.pace import Pace
 from unionws.clock import Clock, milliseconds
 from unionws.connections import eventstream
 from unionws.connections.client import Client
-from unionws.connections.fastdoor import FULL
-from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
-from unionws.connections.parking import Limits, Parking
-from unionws.connections.query import read as read_query
+from unionws.connections.handshake import Accept, Refuse, Upgrade
+from unionws.connections.parking import Parking
 from unionws.conversation import Conversation
 from unionws.doors import Route
-from unionws.errors import RequestError
 from unionws.extensions import ClientRequest, FilterField, ServerMessage
 from unionws.frames import Frame
+from unionws.gate import Gate, Guest, Plan, announced, client_limits
 from unionws.history.ring import Ring
 from unionws.model import JSON, Record, StateRecord, StatusRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
-from unionws.subscriptions import Archive, Resume, Subscriptions, parse_resume
+from unionws.subscriptions import Archive, Subscriptions
 from unionws.ticker import Ticker
+from unionws.visits import Visits
 
 log = logging.getLogger("unionws.edge")
 
@@ -59,21 +56,6 @@ FEATURES = (
     "parallel_broadcasting",
 )
 """serverInfo.features of the fixed contract."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a handshake asks for.
-
-    Attributes:
-        extension: the agreed Sec-WebSocket-Extensions, or "".
-        events: as Server-Sent Events.
-    """
-
-    extension: str
-    key: GroupKey
-    resume: Resume | None
-    events: bool = False
 
 
 class Edge:
@@ -112,10 +94,9 @@ class Edge:
         self._taken = ("", 0)
         self._status: StatusRecord | None = None
         self._notice = ""
-        self._capacity = capacity(-(-settings.MAX_CLIENTS // share))
-        self.refused: Counter[str] = Counter()
-        self._plans = lru_cache(maxsize=1024)(self._plan)
+        self.visits = Visits(name, told=settings.LOG_CONNECTIONS)
         self.groups = Groups(self.fields)
+        self.gate = self._build_gate(share)
         self.parking = self._build_parking()
         self.fanout = Fanout(
             self.groups,
@@ -137,7 +118,8 @@ class Edge:
             clock=clock,
             max_errors=settings.MAX_ERRORS,
         )
-        self._heartbeats = Ticker(self._heartbeat, 1.0)
+        self._heartbeats = Ticker(self._each_second, 1.0)
+        self._apply(settings)
         if host.doors.role == "edge":
             host.doors.open(self.on_record, self._statistics)
 
@@ -156,10 +138,24 @@ class Edge:
             back_ms=int(settings.OVERLAP_SECONDS * 1000) + spread_ms,
         )
 
+    def _build_gate(self, share: int) -> Gate:
+        return Gate(
+            self.settings,
+            self._host,
+            self._clock,
+            fields=self.fields,
+            groups=self.groups,
+            channels=self._channels,
+            default_channels=self._default_channels,
+            name=self.name,
+            edges=share,
+            room=capacity(0),
+        )
+
     def _build_parking(self) -> Parking:
         settings = self.settings
         return Parking(
-            Limits(settings.MAX_MESSAGE_BYTES, settings.MAX_BACKLOG_BYTES, settings.MAX_BACKLOG_FRAMES),
+            client_limits(settings),
             on_message=lambda client, message: self.conversation.receive(client, message),
             on_gone=self._on_gone,
             make_gap=self._make_gap,
@@ -181,6 +177,29 @@ class Edge:
         figures: Mapping[str, JSON] = {} if chart is None else ujson.loads(chart.chart)
         return figures
 
+    def _apply(self, settings: Settings) -> None:
+        """Take over the settings that may change while clients are connected."""
+        self.settings = settings
+        self.groups.most = settings.MAX_FILTER_GROUPS
+        self.fields.most_keys = settings.MAX_FILTER_KEYS
+        self.visits.told = settings.LOG_CONNECTIONS
+        self.conversation.max_errors = settings.MAX_ERRORS
+        self.parking.set_limits(client_limits(settings))
+
+    def reload(self, settings: Settings) -> None:
+        """Go on by other settings; clients they do not allow any more are told and closed."""
+        before, revoked = self.settings, self.gate.reload(settings)
+        self._apply(settings)
+        self.greeting.server_info(self._server_info())
+        for client in revoked:
+            self.parking.close(client, 4001, "the key is not valid any more")
+        for client, code, reason in self.gate.excess(before, self.parking):
+            self.parking.close(client, code, reason)
+
+    def metrics(self) -> list[dict[str, JSON]]:
+        """Figures of this process's plugins, as they are now."""
+        return self._host.metrics()
+
     def start(self) -> None:
         """Begin to serve parked connections on the current IOLoop."""
         self.parking.start()
@@ -197,6 +216,7 @@ class Edge:
         if isinstance(record, StateRecord):
             self.views = record.views
             self.state_at = self._clock.monotonic()
+            self.gate.admission.learn(record.views.get("edges") or {})
             if not self._taken[0]:
                 self._taken = record.epoch, record.seq
                 self.fanout.position(record.epoch, record.seq, record.cursor)
@@ -236,45 +256,17 @@ class Edge:
 
     def judge(self, upgrade: Upgrade) -> Plan | Refuse:
         """What a handshake asks for; both doors ask here."""
-        refusal = (eventstream.check if upgrade.events else check)(upgrade, self._origin_allowed)
-        if refusal is not None:
-            return self._refused(refusal)
-        try:
-            agreed = extension(upgrade, self.settings.COMPRESSION_LEVEL > 0 and not upgrade.events)
-            return self._plans(upgrade.query, agreed, upgrade.events)
-        except RequestError as error:
-            return self._refused(Refuse(400, error.code, error.message))
+        return self.gate.judge(upgrade)
 
-    def admit(self, plan: Plan, key: str, address: str) -> Accept | Refuse:
-        """Whether there is room for one more."""
-        if len(self.parking) >= self._capacity:
-            return self._refused(FULL)
-        answer = eventstream.accept() if plan.events else accept(key, plan.extension)
-        return self._refused(answer) if isinstance(answer, Refuse) else answer
+    def admit(self, plan: Plan, key: str, peer: str) -> Accept | Refuse:
+        """Whether one more may come in."""
+        return self.gate.admit(plan, key, peer)
 
-    def _refused(self, answer: Refuse) -> Refuse:
-        self.refused[answer.code] += 1
-        return answer
-
-    def _origin_allowed(self, origin: str) -> bool:
-        allowed = self.settings.ALLOWED_ORIGINS
-        return not allowed or origin in allowed
-
-    def _plan(self, query: str, extension: str, events: bool) -> Plan:
-        """What a URL's query chooses; kept for the next who asks the same."""
-        choice = read_query(query, self._channels)
-        key = GroupKey(
-            self._default_channels if choice.channels is None else choice.channels,
-            choice.form or self.settings.TRANSFER_FORM,
-            bool(extension),
-            self.fields.parse(choice.filter),
-        )
-        resume = parse_resume(choice.resume) if "transfers" in key.channels else None
-        return Plan(extension, key, resume, events)
-
-    def welcome(self, fd: int, address: str, answer: Accept, plan: Plan, early: bytes = b"") -> None:
+    def welcome(self, fd: int, peer: str, answer: Accept, plan: Plan, early: bytes = b"") -> None:
         """Park an accepted connection: answer the handshake, greet, take what came behind it."""
-        client = self.parking.park(fd, address, deflate=answer.deflate, events=answer.events)
+        guest: Guest = answer.guest
+        client = self.parking.park(fd, guest.address, deflate=answer.deflate, events=answer.events)
+        self.gate.enter(client, guest)
         self.subscriptions.join(client, plan.key)
         rest = self.greeting.rest(plan.key, self._now_ms())
         connected = self.fanout.frame([self._connected(client, plan.key)], answer.deflate)
@@ -282,7 +274,8 @@ class Edge:
         if answer.events and plan.resume is None:
             head += eventstream.position(self.fanout.epoch, self.fanout.seq)
         self.parking.send(client, Frame(connected.data + rest.data), head)
-        self._host.fire("client_opened", client=client.number, address=address)
+        self.visits.opened(client, guest.holder.name)
+        self._host.fire("client_opened", client=client.number, address=guest.address)
         if plan.resume is not None and client.fd >= 0:
             self.subscriptions.begin(
                 client,
@@ -306,7 +299,7 @@ class Edge:
             "pingIntervalMs": settings.PING_INTERVAL * 1000,
             "channels": sorted(key.channels),
             "features": ["resume", "subscribe", "setFilter", "snapshot", "heartbeat"],
-            "limits": {"maxMessageBytes": settings.MAX_MESSAGE_BYTES, "maxErrors": settings.MAX_ERRORS},
+            "limits": announced(settings),
         }
         if not fanout.epoch:
             del data["epoch"], data["seq"], data["cursor"]
@@ -315,8 +308,14 @@ class Edge:
     def _now_ms(self) -> int:
         return milliseconds(self._clock.time())
 
+    def _each_second(self) -> None:
+        self._heartbeat()
+        for client in self.gate.expired():
+            self.parking.close(client, 4001, "the token has expired")
+        self.visits.sum_up(self._clock.monotonic())
+
     def _heartbeat(self) -> None:
-        """Once a second: a word to the groups that heard nothing for a while."""
+        """A word to the groups that heard nothing for a while."""
         upstream = self.views.get("upstream") or {}
         now, last = self._now_ms(), upstream.get("lastSuccess")
         lag = {} if last is None else {"lagMs": max(0, now - last)}
@@ -330,6 +329,8 @@ class Edge:
         return self.subscriptions.gap(client, accounted + 1, last, "slow_consumer")
 
     def _on_gone(self, client: Client, code: int) -> None:
+        self.visits.ended(client, code, self.parking.reason)
+        self.gate.leave(client)
         self.subscriptions.leave(client)
         self.conversation.forget(client)
         self._host.fire("client_closed", client=client.number, address=client.address, code=code)

@@ -19,6 +19,7 @@ from unionws.enrich.transfers import Enricher, fragment, with_fields
 from unionws.extensions import Intake, Statistic
 from unionws.history.positions import Progress
 from unionws.history.store import Store
+from unionws.measure import LoopLag, process_counters
 from unionws.model import (
     JSON,
     Chain,
@@ -89,6 +90,7 @@ class Ingest:
         self._collector = Collector(settings, statistics, now=clock.time())
         self._chart: Mapping[str, JSON] = {}
         self._chart_rev = 0
+        self._lag = LoopLag()
         self._upstream = self._problem = ""
         self._status: Mapping[str, JSON] = {}
         self._draining = False
@@ -104,6 +106,7 @@ class Ingest:
         self._bus.preload(self._store.tail(self._settings.HISTORY_RING))
         self._scheduler.start()
         self._feed.start()
+        self._lag.start()
         for task in self._tasks:
             task.start()
         self._publish_state()
@@ -116,6 +119,7 @@ class Ingest:
         self._scheduler.stop()
         self._scheduler.drain()
         self._publish_due()
+        self._lag.stop()
         for task in self._tasks:
             task.stop()
         self._store.close()
@@ -201,6 +205,7 @@ class Ingest:
             "edges": dict(self._edges),
             "plugins": {"plugins": [asdict(info) for info in self._host.plugins()]},
             "metrics": {"metrics": self._host.metrics()},
+            "process": {**process_counters(), "lag": self._lag.histogram.dump()},
         }
         state = StateRecord(self._now_ms(), numbering.epoch, numbering.seq, numbering.cursor, views)
         self._bus.publish(state)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from unionws.model import JSON
 from unionws.ticker import Ticker
@@ -66,3 +68,18 @@ class LoopLag:
         now = time.monotonic()
         self.histogram.observe(now - self._due)
         self._due = now + LAG_INTERVAL
+
+
+def process_counters() -> dict[str, JSON]:
+    """What every process tells of itself."""
+    return {
+        "pid": os.getpid(),
+        "memoryMB": round(resident_bytes() / 1e6, 1),
+        "cpuSeconds": round(time.process_time(), 3),
+    }
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")

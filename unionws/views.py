@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 
 import ujson
 
@@ -19,6 +17,7 @@ from unionws.connections.client import SKIP_WINDOW, SKIPS_ALLOWED, Client
 from unionws.edge import Edge
 from unionws.history.memory import MemoryPages
 from unionws.history.reader import Reader
+from unionws.measure import LoopLag, process_counters, resident_bytes
 from unionws.model import JSON, ChartRecord, Fragment
 from unionws.settings import Settings, public_view
 from unionws.web.history import Pages
@@ -26,6 +25,7 @@ from unionws.web.history import Pages
 MOST_BUCKETS = 100_000
 NEARLY_FULL = 0.8
 SHOWN_SLOW = 100
+UNSHOWN = ("addresses", "keys", "measures")
 
 
 class EdgeViews:
@@ -33,13 +33,19 @@ class EdgeViews:
 
     def __init__(self, edge: Edge, settings: Settings, clock: Clock) -> None:
         self._edge = edge
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self._started = clock.monotonic()
         self._chart_of: ChartRecord | None = None
         self._chart: Mapping[str, JSON] = {}
         self.fields = edge.fields
+        self._http: Sized = ()
+        self._lag: LoopLag | None = None
         self.pages: Pages = edge.archive if isinstance(edge.archive, Reader) else MemoryPages(edge.ring)
+
+    def attach(self, http: Sized, lag: LoopLag) -> None:
+        """Also tell of the HTTP connections, and how late the loop is."""
+        self._http, self._lag = http, lag
 
     def ingest(self, view: str) -> Mapping[str, JSON]:
         return self._edge.views.get(view) or {}
@@ -60,14 +66,19 @@ class EdgeViews:
         """This edge's counters, as it reports them to ingest."""
         edge = self._edge
         slow = [client.backlog for client in edge.parking.backlogged if client.backlog]
-        full = self._settings.MAX_BACKLOG_BYTES
+        full = self.settings.MAX_BACKLOG_BYTES
         return {
-            "pid": os.getpid(),
-            "memoryMB": round(resident_bytes() / 1e6, 1),
+            **edge.gate.admission.report(),
+            **process_counters(),
+            "room": edge.gate.admission.bounds.room,
+            "httpConnections": len(self._http),
+            "backlogBytes": sum(backlog.size for backlog in slow),
+            "measures": self._measures(),
             "clients": len(edge.parking),
             "groups": len(edge.groups),
             **{camel(name): value for name, value in asdict(edge.parking.counters).items()},
-            "refused": dict(edge.refused),
+            "refused": dict(edge.gate.refused),
+            "gone": {str(code): count for code, count in edge.visits.gone.items()},
             "sends": edge.fanout.sends,
             "frames": edge.fanout.frames,
             "deflates": edge.fanout.deflates,
@@ -75,9 +86,26 @@ class EdgeViews:
             "queuesNearlyFull": sum(backlog.size > NEARLY_FULL * full for backlog in slow),
         }
 
+    def _measures(self) -> dict[str, JSON]:
+        fanout = self._edge.fanout
+        measures = {"delivery": fanout.delivery, "turn": fanout.turn, "encode": fanout.encode}
+        if self._lag is not None:
+            measures["lag"] = self._lag.histogram
+        return {name: histogram.dump() for name, histogram in measures.items()}
+
+    def edges(self) -> Mapping[str, Mapping[str, JSON]]:
+        return {**self.ingest("edges"), self._edge.name: self.counters()}
+
+    def edges_wanted(self) -> int:
+        return self._edge.gate.admission.edges
+
+    def own_metrics(self) -> list[dict[str, JSON]]:
+        """What plugins of this edge give as figures."""
+        return self._edge.metrics()
+
     def clients(self) -> Mapping[str, JSON]:
-        """Totals: this edge's counters as they are now, the others' as last reported."""
-        edges = {**self.ingest("edges"), self._edge.name: self.counters()}
+        """Totals over all edges."""
+        edges = self.edges()
         return {
             "totalClients": sum(edge["clients"] for edge in edges.values()),
             "performance": self._performance(edges),
@@ -86,7 +114,7 @@ class EdgeViews:
                 "python": platform.python_version(),
                 "edge": self._edge.name,
                 "seq": self._edge.fanout.seq,
-                "edges": edges,
+                "edges": {name: shown(edge) for name, edge in edges.items()},
             },
             "slow": self._slow(edges),
             "slowDetails": [self._slow_detail(client) for client in self._slow_clients()],
@@ -96,7 +124,7 @@ class EdgeViews:
         return self._edge.ring.since(self.now_ms() - minutes * 60_000, MOST_BUCKETS)
 
     def config(self) -> Mapping[str, JSON]:
-        return public_view(self._settings)
+        return public_view(self.settings)
 
     def uptime(self) -> float:
         return self._clock.monotonic() - self._started
@@ -141,7 +169,7 @@ class EdgeViews:
         detail = {
             "clientAddr": client.address,
             "shardIndex": client.number,
-            "queueUtilization": round(client.backlog.size / self._settings.MAX_BACKLOG_BYTES, 3),
+            "queueUtilization": round(client.backlog.size / self.settings.MAX_BACKLOG_BYTES, 3),
             "bufferFullCount": client.backlog.skipped,
             "recentBufferFulls": len([at for at in skips if wall - at < SKIP_WINDOW]),
             "isMarkedSlow": bool(skips),
@@ -152,13 +180,12 @@ class EdgeViews:
         return detail
 
 
+def shown(edge: Mapping[str, JSON]) -> dict[str, JSON]:
+    """An edge's counters without what is only for the other edges and for /metrics."""
+    return {name: value for name, value in edge.items() if name not in UNSHOWN}
+
+
 def camel(name: str) -> str:
     """``snake_case`` as ``camelCase``, the style of every JSON name here."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process (proc(5), statm)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from time import monotonic, process_time
+from time import monotonic, process_time, time
 from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
@@ -20,6 +20,7 @@ from unionws.broadcaster import envelopes
 from unionws.broadcaster.groups import Group, Groups
 from unionws.broadcaster.pace import Pace
 from unionws.frames import Frame
+from unionws.measure import Histogram
 from unionws.model import (
     ChainsRecord,
     ChartRecord,
@@ -57,6 +58,9 @@ class Fanout:
 
     Attributes:
         epoch, seq, cursor: position of the last record delivered (or being delivered).
+        delivery: from publishing a record of transfers to the last write of its turn.
+        turn: from its begin to its last write, slices of others included.
+        encode: making the frames of a turn.
     """
 
     def __init__(
@@ -88,6 +92,9 @@ class Fanout:
         self.sends = 0
         self.frames = 0
         self.deflates = 0
+        self.delivery, self.turn, self.encode = Histogram(), Histogram(), Histogram()
+        self._published: list[int] = []
+        self._turn_began = 0.0
 
     @property
     def busy(self) -> bool:
@@ -161,6 +168,7 @@ class Fanout:
         if self._targets:
             return
         due, self._due = self._due, []
+        self._turn_began = monotonic()
         per_group: dict[Group, list[Frame]] = {}
         cache: dict[object, Frame] = {}
         for record in due:
@@ -174,6 +182,8 @@ class Fanout:
                 joined[key] = join(key)
             self._targets.append((self._rotated(group.members), joined[key]))
         self._rotation += 1
+        self._published = [record.timestamp for record in due if isinstance(record, TransfersRecord)]
+        self.encode.observe(monotonic() - self._turn_began)
         self._slice()
 
     def _rotated(self, members: set[Any]) -> list[Any]:
@@ -216,7 +226,16 @@ class Fanout:
             if sent != size:
                 self._sockets.blocked(member, frame, sent)
 
+    def _measure(self) -> None:
+        if self._turn_began:
+            self.turn.observe(monotonic() - self._turn_began)
+        now = time()
+        for timestamp in self._published:
+            self.delivery.observe(now - timestamp / 1000)
+        self._turn_began, self._published = 0.0, []
+
     def _finish(self) -> None:
+        self._measure()
         waiting, self._waiting = self._waiting, []
         for action in waiting:
             action()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -36,21 +36,24 @@ class FilterFields:
 
     Attributes:
         failures: how often a field raised, by its name.
+        most_keys: values a filter may name in all; 0: any number.
     """
 
     def __init__(self, fields: Sequence[FilterField]) -> None:
         self._fields = {field.name: field for field in fields}
         self.failures: Counter[str] = Counter()
+        self.most_keys = 0
         self._indexable = [field for field in fields if field.keys is not None]
 
     def parse(self, value: object, base: Filter = MATCH_ALL) -> Filter:
         """Canonical filter of a client's object; fields not named keep the value of ``base``.
 
         Raises:
-            RequestError: ``invalid_filter``, naming the field and what is allowed.
+            RequestError: ``invalid_filter``, naming the field and what is allowed; ``too_many_keys``.
         """
         if not isinstance(value, Mapping):
             raise RequestError("invalid_filter", "a filter must be an object")
+        self._bound(value.values())
         terms = dict(base.terms)
         for name, given in value.items():
             canonical = self._parse_field(name, given)
@@ -58,7 +61,15 @@ class FilterFields:
                 terms.pop(name, None)
             else:
                 terms[name] = canonical
+        self._bound(terms.values())
         return Filter(tuple(sorted(terms.items(), key=lambda term: term[0])))
+
+    def _bound(self, values: Iterable[object]) -> None:
+        keys = sum(_size(value) for value in values)
+        if self.most_keys and keys > self.most_keys:
+            raise RequestError(
+                "too_many_keys", f"the filter names {keys} values; at most {self.most_keys} are allowed"
+            )
 
     def _parse_field(self, name: str, given: object) -> Hashable | None:
         field = self._fields.get(name)
@@ -121,6 +132,11 @@ class FilterFields:
         self.failures[name] += 1
         if self.failures[name] == 1:
             log.error("filter field failed", exc_info=error, extra={"fields": {"filter": name}})
+
+
+def _size(value: object) -> int:
+    """How many values a field names."""
+    return len(value) if isinstance(value, Collection) and not isinstance(value, str) else 1
 
 
 class Filtered(Protocol):

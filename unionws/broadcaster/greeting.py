@@ -31,6 +31,11 @@ class Greeting:
         self._latest: dict[type, Record] = {}
         self._made: dict[tuple[frozenset[str], bool], Frame] = {}
 
+    def server_info(self, data: JSON) -> None:
+        """Tell another ``data`` of serverInfo from now on."""
+        self._server_info = envelopes.dumps(data)
+        self._made.clear()
+
     def remember(self, record: Record) -> None:
         """Keep a record for clients to come, when it is of a lasting kind."""
         if isinstance(record, ORDER):

@@ -51,7 +51,8 @@ class Groups:
 
     Attributes:
         index: groups that get transfers.
-        plugin_index: groups with a channel of a plugin, whose messages may be about a transfer.
+        later_index: groups with a channel whose messages may be about a transfer: ``transferUpdates``
+            or one of a plugin.
         second: counts up once a second, for heartbeats.
         most: how many groups there may be; 0: any number.
     """
@@ -59,7 +60,7 @@ class Groups:
     def __init__(self, fields: FilterFields) -> None:
         self._groups: dict[GroupKey, Group] = {}
         self.index: FilterIndex[Group] = FilterIndex(fields)
-        self.plugin_index: FilterIndex[Group] = FilterIndex(fields)
+        self.later_index: FilterIndex[Group] = FilterIndex(fields)
         self.second = 0
         self.most = 0
 
@@ -103,13 +104,13 @@ class Groups:
 
     def _indices(self, key: GroupKey) -> list[FilterIndex[Group]]:
         found = [self.index] if "transfers" in key.channels else []
-        if any("." in channel for channel in key.channels):
-            found.append(self.plugin_index)
+        if any("." in channel or channel == "transferUpdates" for channel in key.channels):
+            found.append(self.later_index)
         return found
 
     def concerned(self, channel: str, item: Fragment) -> Iterable[Group]:
-        """Groups on a plugin's channel whose filter passes a transfer."""
-        return [group for group in self.plugin_index.match([item]) if channel in group.key.channels]
+        """Groups on a channel whose filter passes a transfer."""
+        return [group for group in self.later_index.match([item]) if channel in group.key.channels]
 
     def listening(self, channel: str) -> Iterable[Group]:
         """Groups whose clients subscribed to a channel."""

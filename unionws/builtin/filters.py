@@ -12,7 +12,8 @@ from unionws.extensions import FilterField
 from unionws.hookspecs import hookimpl
 from unionws.model import JSON, Fragment
 
-MAX_KEYS = 100
+MAX_KEYS = 1_000
+"""What one list may hold at all; MAX_FILTER_KEYS is the operator's bound for a whole filter."""
 MAX_TEXT = 200
 CHAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 

@@ -58,7 +58,7 @@ class Admission:
         self.bounds = bounds
         self._clock = clock
         self._name = name
-        self._edges = max(1, edges)
+        self.edges = max(1, edges)
         self._open = 0
         self._addresses: Counter[str] = Counter()
         self._keys: Counter[str] = Counter()
@@ -81,7 +81,7 @@ class Admission:
         return self._knock(address) or self._full() or self._too_many(address, key)
 
     def _knock(self, address: str) -> Refuse | None:
-        limit = -(-self.bounds.handshakes // self._edges)
+        limit = -(-self.bounds.handshakes // self.edges)
         if not limit or not address:
             return None
         now = self._clock.monotonic()
@@ -106,10 +106,10 @@ class Admission:
         """Clients this edge may hold at present."""
         if not self.bounds.clients:
             return self.bounds.room
-        if self._edges == 1:
+        if self.edges == 1:
             return min(self.bounds.clients, self.bounds.room)
         if self._clock.monotonic() - self._learnt_at > STATE_HOLDS:
-            return min(-(-self.bounds.clients // self._edges), self.bounds.room)
+            return min(-(-self.bounds.clients // self.edges), self.bounds.room)
         return min(self._allowed, self.bounds.room)
 
     def _too_many(self, address: str, key: str) -> Refuse | None:
@@ -152,7 +152,7 @@ class Admission:
 
     def report(self) -> dict[str, JSON]:
         """What the other edges have to know of this one; nothing when it is alone."""
-        if self._edges == 1:
+        if self.edges == 1:
             return {}
         return {
             "addresses": self._most(self._addresses, self.bounds.per_address),
@@ -160,7 +160,7 @@ class Admission:
         }
 
     def _most(self, counts: Counter[str], limit: int) -> dict[str, int]:
-        least = max(1, limit // (2 * self._edges))
+        least = max(1, limit // (2 * self.edges))
         noted = {name: count for name, count in counts.items() if count >= least} if limit else {}
         return dict(Counter(noted).most_common(MOST_REPORTED))
 
@@ -171,7 +171,7 @@ class Admission:
             return
         others = [edge for name, edge in edges.items() if name != self._name]
         total = own["clients"] + sum(edge["clients"] for edge in others)
-        self._allowed = own["clients"] + max(0, self.bounds.clients - total) // self._edges
+        self._allowed = own["clients"] + max(0, self.bounds.clients - total) // self.edges
         self._learnt_at = self._clock.monotonic()
         for kind in self._elsewhere:
             summed: Counter[str] = Counter()

@@ -63,10 +63,14 @@ class Credentials:
         keys: of API_KEYS.
         secret: JWT_SECRET; "" for none.
         public_key: a public key in PEM; "" for none.
+
+    Attributes:
+        names: holders of the keys.
     """
 
     def __init__(self, keys: Sequence[str] = (), secret: str = "", public_key: str = "") -> None:
         self._digests = {digest(key) for key in keys}
+        self.names = {_name("key", mark) for mark in self._digests}
         self._secret = secret
         self._public_key = public_key
 
@@ -90,7 +94,7 @@ class Credentials:
         mark = digest(shown)
         # Looked up by digest: the time it takes says nothing about the keys themselves.
         if mark in self._digests:
-            return Holder(f"key:{mark[:12]}")
+            return Holder(_name("key", mark))
         if shown.count(".") == 2 and (self._secret or self._public_key):
             return self._token(shown, now)
         raise NotAllowed("the key is not known here")
@@ -123,7 +127,7 @@ def _in_time(claims: Mapping[str, object], now: float) -> Holder:
         raise NotAllowed("the token has expired")
     if now < begins - LEEWAY:
         raise NotAllowed("the token is not valid yet")
-    return Holder(f"sub:{digest(str(claims.get('sub', '')))[:12]}", float(expires) + LEEWAY)
+    return Holder(_name("sub", digest(str(claims.get("sub", "")))), float(expires) + LEEWAY)
 
 
 def shown_by(headers: Mapping[str, str], query: str) -> str:
@@ -134,6 +138,10 @@ def shown_by(headers: Mapping[str, str], query: str) -> str:
     if "key=" not in query:
         return ""
     return dict(parse_qsl(query, max_num_fields=100)).get("key", "")
+
+
+def _name(kind: str, mark: str) -> str:
+    return f"{kind}:{mark[:12]}"
 
 
 def digest(text: str) -> str:

@@ -11,7 +11,9 @@ import errno
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httptools
@@ -86,11 +88,17 @@ class FastDoor:
     Args:
         path: such as ``/ws``.
         otherwise: takes a connected socket and its address: the HTTP server.
+        refused: counts refusals by reason.
     """
 
     def __init__(
-        self, path: str, doorkeeper: Doorkeeper, otherwise: Callable[[socket.socket, Any], None]
+        self,
+        path: str,
+        doorkeeper: Doorkeeper,
+        otherwise: Callable[[socket.socket, Any], None],
+        refused: Counter[str] | None = None,
     ) -> None:
+        self._refused = Counter() if refused is None else refused
         self._starts = (f"GET {path} ".encode(), f"GET {path}?".encode())
         self._doorkeeper = doorkeeper
         self._otherwise = otherwise
@@ -190,6 +198,7 @@ class FastDoor:
             connection, _ = listener.accept()
             connection.setblocking(False)
             self.refused_full += 1
+            self._refused["no_descriptors"] += 1
             if self.refused_full % 1000 == 1:
                 log.warning("out of file descriptors", extra={"fields": {"refused": self.refused_full}})
             refuse(connection, FULL)
@@ -201,12 +210,17 @@ class FastDoor:
 
 
 def refuse(connection: socket.socket, answer: Refuse) -> None:
-    """Answer and close. What the peer sent is read first: unread bytes would turn the close into a reset."""
-    try:
+    """Answer and close."""
+    last_word(connection, answer)
+    connection.close()
+
+
+def last_word(connection: socket.socket, answer: Refuse) -> None:
+    """Answer as far as that goes at once, and end our half of the connection.
+
+    What the peer sent is read first: unread bytes would turn the close into a reset.
+    """
+    with suppress(OSError):
         connection.send(answer.response())
         connection.shutdown(socket.SHUT_WR)
         connection.recv(65_536)
-    except OSError:
-        pass
-    finally:
-        connection.close()

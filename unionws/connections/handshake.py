@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import ujson
 
@@ -52,11 +53,16 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Go: send ``response``, then the connection is a WebSocket, or (``events``) an event stream."""
+    """Go: send ``response``, then the connection is a WebSocket, or (``events``) an event stream.
+
+    Attributes:
+        guest: what the doorkeeper found out about the client, for itself.
+    """
 
     response: bytes
     deflate: bool
     events: bool = False
+    guest: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class Refuse:
         options = "Upgrade, close" if "Upgrade" in dict(self.headers) else "close"  # RFC 9110 §7.8
         lines += [
             "Content-Type: application/json",
+            "Cache-Control: no-store",
+            "X-Content-Type-Options: nosniff",
             f"Content-Length: {len(body)}",
             f"Connection: {options}",
         ]

@@ -20,6 +20,7 @@ from unionws.clock import Clock
 from unionws.connections import eventstream
 from unionws.connections.client import Backlog, Client
 from unionws.connections.inbox import Close, Control, Event, Inbox, Message
+from unionws.connections.inflow import WINDOW, Inflow
 from unionws.errors import ProtocolError
 from unionws.frames import PING, Frame
 from unionws.ticker import Ticker
@@ -43,11 +44,17 @@ GONE = 1006
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one client; bytes and frames."""
+    """Bounds of one client; bytes and frames.
+
+    Attributes:
+        inbound_messages, inbound_bytes: what it may send within inflow.WINDOW seconds; 0: any number.
+    """
 
     max_message: int
     backlog_bytes: int
     backlog_frames: int
+    inbound_messages: int = 0
+    inbound_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -71,6 +78,9 @@ class Parking:
         on_gone: called once with a client whose connection ended, and the close code.
         make_gap: see :class:`Backlog`.
         ping_interval: whole seconds between two pings to the same client.
+
+    Attributes:
+        reason: while ``on_gone`` is called, why: what the close frame says.
     """
 
     def __init__(
@@ -84,6 +94,7 @@ class Parking:
         clock: Clock,
     ) -> None:
         self._limits = limits
+        self._inflow = Inflow(limits.inbound_messages, limits.inbound_bytes)
         self._on_message = on_message
         self._on_gone = on_gone
         self._make_gap = make_gap
@@ -99,6 +110,12 @@ class Parking:
         self._open = 0
         self._sweeper = Ticker(self.sweep, 1.0)
         self.counters = Counters()
+        self.reason = ""
+
+    def set_limits(self, limits: Limits) -> None:
+        """Other bounds from now on; a queue that exists keeps its own."""
+        self._limits = limits
+        self._inflow.set_limits(limits.inbound_messages, limits.inbound_bytes)
 
     def __len__(self) -> int:
         return self._open
@@ -158,7 +175,7 @@ class Parking:
         if client.backlog is not None:
             client.backlog.forget()
         self._closing[client] = self._clock.monotonic() + CLOSE_TIMEOUT
-        self._leave(client, code)
+        self._leave(client, code, reason)
         last = Frame(last_words + frames.close(code, reason))
         if client.events:
             last = self._as_events(Frame(last_words))  # its end is the end of the connection
@@ -179,10 +196,12 @@ class Parking:
             finally:
                 handle.detach()
 
-    def _leave(self, client: Client, code: int) -> None:
+    def _leave(self, client: Client, code: int, reason: str = "") -> None:
         self.counters.closed += 1
         self._open -= 1
+        self.reason = reason
         self._on_gone(client, code)
+        self.reason = ""
 
     def _drop(self, client: Client, code: int) -> None:
         """Close the descriptor; the client is told of nothing."""
@@ -302,14 +321,17 @@ class Parking:
 
     def receive(self, client: Client, data: bytes) -> None:
         """Take bytes that arrived from a client (also those that came behind its handshake)."""
-        client.seen = self._tick
+        heard, client.seen = client.seen, self._tick
         if client.events:
             return
-        if client.inbox is None and len(data) == 6 and data[:2] == EMPTY_PONG:
+        # The answer to our ping; more than one a second is none, and counted like any message.
+        if client.inbox is None and len(data) == 6 and data[:2] == EMPTY_PONG and heard != self._tick:
             return
         inbox = client.inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
         try:
+            self._inflow.bytes(client, len(data))
             for event in inbox.feed(data):
+                self._inflow.message(client)
                 self._handle(client, event)
                 if client.fd < 0:
                     return
@@ -358,6 +380,8 @@ class Parking:
     def sweep(self) -> None:
         """Once a second: ping one slot, end those of an earlier slot that did not answer."""
         self._tick += 1
+        if self._tick % WINDOW == 0:
+            self._inflow.next_window()
         slots = self._slots
         asked = self._tick - min(PONG_TIMEOUT, len(slots))
         if asked > 0:

@@ -25,6 +25,7 @@ import ujson
 from requests_futures.sessions import FuturesSession
 
 from unionws.errors import UpstreamTimeout, UpstreamUnreachable
+from unionws.measure import Histogram
 from unionws.source.answers import Reader, translate
 from unionws.source.line import Line, LineAdapter
 
@@ -60,16 +61,28 @@ class Transport:
         self._closed = False
         self._requests = self._bytes = self._status = 0
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._durations = Histogram()
 
-    async def query(self, document: str, variables: Mapping[str, Any] | None, operation_name: str) -> Any:
+    async def query(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None,
+        operation_name: str,
+        *,
+        within: float | None = None,
+    ) -> Any:
         """The ``data`` object of the answer.
+
+        Args:
+            within: seconds, where they are fewer than the deadline: what nobody waits for must not
+                hold up what somebody does.
 
         Raises:
             UpstreamError: there is no usable answer; the subclass tells why.
         """
         body = {"query": document, "variables": dict(variables or {}), "operationName": operation_name}
         async with self._gate:
-            ends = time.monotonic() + self._deadline
+            ends = time.monotonic() + min(self._deadline, within or self._deadline)
             await self._previous(ends)
             return await self._exchange(ujson.dumps(body).encode(), ends)
 
@@ -120,13 +133,14 @@ class Transport:
             # Once given up, the worker must not report to a loop that may be closed by then.
             wrapped.cancel()
         if not done:
-            raise UpstreamTimeout(f"no whole answer within {self._deadline:g} s")
+            raise UpstreamTimeout("no whole answer within the time it may take")
 
     def _count(self, reader: Reader, seconds: float) -> None:
         self._requests += 1
         self._bytes += reader.size
         self._status = reader.status or self._status
         self._latencies.append(seconds)
+        self._durations.observe(seconds)
 
     def close(self) -> None:
         """End the request under way and let go of the connection; does not block."""
@@ -157,6 +171,7 @@ class Transport:
             "bytes": self._bytes,
             "connections": self._line.opened,
             "latencyMs": latency,
+            "durations": self._durations.dump(),
             **({"lastStatus": self._status} if self._status else {}),
         }
 

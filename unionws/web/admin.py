@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from unionws.web.base import View
+from unionws.web.base import OPERATORS, View
 from unionws.web.stats import legacy_config
 
 
 class GraphqlStatsHandler(View):
     """The upstream's requests, failures and latencies."""
+
+    needs = OPERATORS
 
     def get(self) -> None:
         self.answer({**self.views.ingest("graphql"), "timestamp": self.views.now_ms()})
@@ -15,6 +17,8 @@ class GraphqlStatsHandler(View):
 
 class SlowClientsHandler(View):
     """Clients that do not keep up; ``detail=true`` lists this edge's."""
+
+    needs = OPERATORS
 
     def get(self) -> None:
         clients = self.views.clients()
@@ -27,6 +31,8 @@ class SlowClientsHandler(View):
 
 class DebugHandler(View):
     """Everything at once, for a look in trouble."""
+
+    needs = OPERATORS
 
     def get(self) -> None:
         chart, clients = self.views.chart(), self.views.clients()

@@ -1,7 +1,8 @@
-"""``/health``: whether the service does its work, and why not."""
+"""``/health``, ``/livez``, ``/readyz``: whether the service does its work, and why not."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from unionws.web.base import View, Views
@@ -9,30 +10,63 @@ from unionws.web.base import View, Views
 INGEST_SILENT = 10.0
 """Seconds without ingest's once-a-second state after which an edge calls itself unhealthy."""
 
+NEARLY_FULL = 0.95
+"""Share of a process's room for clients, or of MAX_CLIENTS, from which on it is told."""
+
 
 def judge(views: Views) -> tuple[str, list[str]]:
     """``healthy``, ``degraded`` or ``unhealthy``, with the reasons in words."""
-    age = views.state_age()
-    if age is None:
-        return "unhealthy", ["ingest has not been heard of yet"]
-    if age > INGEST_SILENT:
-        return "unhealthy", [f"ingest has not been heard of for {age:.0f} s"]
-    upstream = views.ingest("upstream")
-    state, problem = upstream.get("state"), views.ingest("history").get("problem")
-    reasons = [] if state == "ok" else [_upstream_reason(str(state), upstream.get("lastError"))]
-    if problem:
-        reasons.append(f"transfers are published but not stored: {problem}")
+    silence = _silence(views)
+    if silence:
+        return "unhealthy", [silence]
+    reasons = [*_upstream(views), *_history(views), *_edges(views)]
     return ("degraded" if reasons else "healthy"), reasons
 
 
-def _upstream_reason(state: str, error: Any) -> str:
+def ready(views: Views) -> tuple[bool, list[str]]:
+    """Whether clients should be sent here: the indexer answers, and ingest is there."""
+    silence = _silence(views)
+    reasons = [silence] if silence else list(_upstream(views))
+    return not silence and views.ingest("upstream").get("state") != "down", reasons
+
+
+def _silence(views: Views) -> str:
+    age = views.state_age()
+    if age is None:
+        return "ingest has not been heard of yet"
+    return f"ingest has not been heard of for {age:.0f} s" if age > INGEST_SILENT else ""
+
+
+def _upstream(views: Views) -> Iterator[str]:
+    upstream = views.ingest("upstream")
+    state, error = str(upstream.get("state")), upstream.get("lastError")
+    if state == "ok":
+        return
     reason = {
         "stale": "the indexer has not answered lately",
         "down": "the indexer does not answer",
     }.get(state, f"the indexer is {state}")
-    if isinstance(error, dict):
-        reason += f": {error.get('kind')}: {error.get('message')}"
-    return reason
+    told: Any = error if isinstance(error, dict) else None
+    yield f"{reason}: {told.get('kind')}: {told.get('message')}" if told else reason
+
+
+def _history(views: Views) -> Iterator[str]:
+    problem = views.ingest("history").get("problem")
+    if problem:
+        yield f"transfers are published but not stored: {problem}"
+
+
+def _edges(views: Views) -> Iterator[str]:
+    edges, wanted = views.edges(), views.edges_wanted()
+    if len(edges) < wanted:
+        yield f"{wanted - len(edges)} of {wanted} edge processes do not report"
+    for name, edge in edges.items():
+        held = edge["clients"] + edge.get("httpConnections", 0)
+        if held >= NEARLY_FULL * edge.get("room", float("inf")):
+            yield f"{name} has nearly used up its file descriptors: raise LimitNOFILE or EDGE_PROCESSES"
+    total, most = sum(edge["clients"] for edge in edges.values()), views.config().get("MAX_CLIENTS", 0)
+    if most and total >= NEARLY_FULL * most:
+        yield f"{total} of MAX_CLIENTS = {most} clients are connected"
 
 
 class HealthHandler(View):
@@ -57,4 +91,24 @@ class HealthHandler(View):
         self.answer(body, 503 if status == "unhealthy" else 200)
 
 
-ROUTES = [("/health", HealthHandler)]
+class LiveHandler(View):
+    """The process answers: a restart would help nothing."""
+
+    def get(self) -> None:
+        self.answer({"status": "alive", "timestamp": self.views.now_ms()})
+
+
+class ReadyHandler(View):
+    """503 while the last successful poll is too long ago."""
+
+    def get(self) -> None:
+        is_ready, reasons = ready(self.views)
+        body = {
+            "status": "ready" if is_ready else "not ready",
+            "reasons": reasons,
+            "timestamp": self.views.now_ms(),
+        }
+        self.answer(body, 200 if is_ready else 503)
+
+
+ROUTES = [("/health", HealthHandler), ("/livez", LiveHandler), ("/readyz", ReadyHandler)]

@@ -16,7 +16,7 @@ from unionws.connections.query import FILTER_PARAMETERS, SINGLE_VALUES
 from unionws.errors import RequestError
 from unionws.history.reader import Match, Page
 from unionws.model import Fragment
-from unionws.web.base import View, Views
+from unionws.web.base import READERS, View, Views
 from unionws.wording import did_you_mean, listing
 
 log = logging.getLogger("unionws.web")
@@ -182,10 +182,12 @@ class TransfersHandler(View):
     """A page; ``after`` goes forward from a cursor, ``before`` back, neither begins at the newest."""
 
     views: Past
+    needs = READERS
 
     async def get(self) -> None:
         try:
             given = {name: self.get_query_argument(name) for name in self.request.query_arguments}
+            given.pop("key", None)
             question = read(given, self.views.fields)
         except BadParameter as error:
             self.answer({"error": str(error), "parameter": error.parameter, "status": 400}, 400)

@@ -8,7 +8,7 @@ import ujson
 from tornado.web import HTTPError
 
 from unionws.model import JSON
-from unionws.web.base import View, Views
+from unionws.web.base import OPERATORS, READERS, View, Views
 
 ENHANCED = (
     "activeWalletRates",
@@ -50,23 +50,31 @@ def legacy_config(views: Views) -> dict[str, JSON]:
 
 
 class StatsHandler(View):
+    needs = READERS
+
     def get(self) -> None:
         self.answer(stats(self.views))
 
 
 class EnhancedStatsHandler(View):
+    needs = READERS
+
     def get(self) -> None:
         chart = self.views.chart()
         self.answer({**stats(self.views), **{key: chart[key] for key in ENHANCED if key in chart}})
 
 
 class SchedulerHandler(View):
+    needs = OPERATORS
+
     def get(self) -> None:
         self.answer({**self.views.ingest("scheduler"), "timestamp": self.views.now_ms()})
 
 
 class BucketsHandler(View):
     """Transfers of the last minutes, from this edge's memory."""
+
+    needs = OPERATORS
 
     def get(self) -> None:
         minutes = self._minutes()
