@@ -20,6 +20,8 @@ import harness
 
 HEADINGS = (
     "server",
+    "open s",
+    "cores",
     "µs CPU per delivery",
     "× C loop",
     "p50 ms",
@@ -37,6 +39,8 @@ class Result:
     """One server's figures; times in µs and ms, memory in bytes per client."""
 
     name: str
+    open_s: float
+    cores: float
     cpu_us: float
     p50_ms: float | None
     p99_ms: float | None
@@ -105,6 +109,8 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
     due = found["opened"] * args.rate * found["seconds"]
     return Result(
         name=name,
+        open_s=ready["openSeconds"],
+        cores=used / max(0.001, found["seconds"]),
         cpu_us=used / max(1, found["messages"]) * 1e6,
         p50_ms=latency.get("p50"),
         p99_ms=latency.get("p99"),
@@ -122,6 +128,8 @@ def row(result: Result, base: Result | None) -> list[str]:
         p99_ratio = result.p99_ms / base.p99_ms
     return [
         result.name,
+        harness.figure(result.open_s, 1),
+        harness.figure(result.cores),
         harness.figure(result.cpu_us),
         harness.figure(result.cpu_us / base.cpu_us if base and base.cpu_us else None),
         harness.figure(result.p50_ms, 1),
