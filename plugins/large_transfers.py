@@ -1,7 +1,9 @@
-"""Sample plugin: the largest transfer of each asset in the last 24 hours.
+"""Sample plugin: large transfers. A message type, a filter and a statistic; docs/plugins.md builds it.
 
-Clients find it in ``chartData`` under ``ext`` as ``samples.largest``. Memory is bounded: the
-largest transfer of each hour is kept, for the assets seen most recently.
+- Subscribers of the channel ``samples.large`` get a ``samples.largeTransfer`` for each transfer of
+  at least SAMPLES_LARGE_AMOUNT that passes their filter; such a transfer is not held back.
+- The filter field ``samples.large`` passes only those (true) or only the others (false).
+- ``chartData`` has the largest transfer of each asset in the last 24 hours, as ``samples.largest``.
 """
 
 from __future__ import annotations
@@ -11,7 +13,107 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from unionws import EnrichedTransfer, Statistic, hookimpl
+from unionws import (
+    EnrichedTransfer,
+    FilterField,
+    Fragment,
+    ServerMessage,
+    Service,
+    Setting,
+    Statistic,
+    TransfersRecord,
+    hookimpl,
+)
+
+# ------------------------------------------------------------------------------- what is large
+
+
+class Here:
+    """What startup was handed."""
+
+    service: Service
+
+
+def limit(settings: Any) -> Decimal:
+    return Decimal(str(settings.extra["SAMPLES_LARGE_AMOUNT"]))
+
+
+@hookimpl
+def register_settings() -> list[Setting]:
+    help = "Amount, in units of any asset, from which a transfer counts as large."
+    return [Setting("SAMPLES_LARGE_AMOUNT", 1000.0, help, low=0)]
+
+
+@hookimpl
+def startup(service: Service) -> None:
+    Here.service = service
+
+
+# --------------------------------------------------------------------------------- the message
+
+
+@hookimpl
+def register_messages() -> list[ServerMessage]:
+    example = {
+        "type": "samples.largeTransfer",
+        "data": {"amount": "2500", "asset": "u", "route": "a.1->b.2", "sort_order": "1"},
+        "timestamp": 1760000000000,
+    }
+    help = "A large transfer was published."
+    return [ServerMessage("samples.largeTransfer", help, "samples.large", example=example)]
+
+
+@hookimpl
+def published(record: TransfersRecord) -> None:
+    smallest = limit(Here.service.settings)
+    for item in record.items:
+        if item.amount and Decimal(item.amount) >= smallest:
+            data = {
+                "amount": item.amount,
+                "asset": item.symbol,
+                "route": f"{item.source}->{item.destination}",
+                "sort_order": item.sort_order,
+            }
+            Here.service.publish("samples.largeTransfer", data, about=item)
+
+
+@hookimpl
+def urgent(transfers: Sequence[EnrichedTransfer]) -> set[str]:
+    smallest = limit(Here.service.settings)
+    return {
+        item.transfer.sort_order for item in transfers if item.amount is not None and item.amount >= smallest
+    }
+
+
+# ---------------------------------------------------------------------------------- the filter
+
+
+def parse(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true, false or null")
+    return value
+
+
+@hookimpl
+def register_filters(settings: Any) -> list[FilterField]:
+    smallest = limit(settings)
+
+    def is_large(item: Fragment) -> bool:
+        return bool(item.amount) and Decimal(item.amount) >= smallest
+
+    return [
+        FilterField(
+            "samples.large",
+            parse,
+            matches=lambda wanted, item: is_large(item) is wanted,
+            dump=bool,
+            keys=lambda wanted: [wanted],
+            item_keys=lambda item: [is_large(item)],
+        )
+    ]
+
+
+# ------------------------------------------------------------------------------- the statistic
 
 HOUR = 3600
 HOURS = 24

@@ -14,7 +14,8 @@ PLUGINS = Path(__file__).parents[2] / "plugins"
 
 
 def host() -> PluginHost:
-    loaded = PluginHost(Settings(PLUGINS_DIR=str(PLUGINS)))
+    others = tuple(path.stem for path in PLUGINS.glob("*.py") if path.stem != "own_wallet")
+    loaded = PluginHost(Settings(PLUGINS_DIR=str(PLUGINS), DISABLED_PLUGINS=others))
     loaded.load([])
     return loaded
 

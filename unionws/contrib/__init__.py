@@ -1,0 +1,1 @@
+"""Plugins that come with unionws but are loaded only when PLUGINS names them."""
