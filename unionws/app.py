@@ -8,12 +8,13 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 from tornado.ioloop import PeriodicCallback
 
 from unionws.builtin import filters, messages, sources, statistics
+from unionws.builtin.recorder import Recorder
+from unionws.builtin.webhooks import Webhooks
 from unionws.bus import unix
 from unionws.bus.local import LocalBus
 from unionws.clock import Clock, SystemClock
@@ -32,11 +33,13 @@ from unionws.supervisor import Child, Supervisor
 
 log = logging.getLogger("unionws.app")
 
-BUILTINS: tuple[tuple[str, ModuleType], ...] = (
+BUILTINS: tuple[tuple[str, object], ...] = (
     ("sources", sources),
     ("messages", messages),
     ("filters", filters),
     ("statistics", statistics),
+    ("recorder", Recorder()),
+    ("webhooks", Webhooks()),
 )
 """The product's own features, through the same hooks as everybody's."""
 
