@@ -56,3 +56,27 @@ def test_flags_have_the_contracts_names_and_follow_the_short_window() -> None:
     ]
     assert (one["hasMinute"], one["has5Minutes"]) == (True, False)
     assert (five["hasMinute"], five["has30Seconds"]) == (False, True)
+
+
+def test_nothing_is_complete_while_transfers_of_now_do_not_arrive() -> None:
+    """An indexer that does not answer leaves every window open at its end."""
+    coverage = Coverage(NOW - 90 * 86_400)
+    assert all(coverage.complete(NOW).values())
+    coverage.current = False
+    assert not any(coverage.complete(NOW).values())
+    assert not any(coverage.comparable(window, NOW) for window in WINDOWS)
+    coverage.current = True
+    assert all(coverage.complete(NOW).values())
+
+
+def test_many_spans_are_kept_as_few() -> None:
+    """Page after page of the past is one span; what does not join yet is told apart."""
+    coverage = Coverage(NOW)
+    for page in range(1_000):
+        coverage.add(NOW - 1_000 - page, NOW - 900)
+    coverage.add(NOW - 5_000, NOW - 4_000)
+    assert coverage.spans == [(NOW - 5_000, NOW - 4_000), (NOW - 1_999, NOW - 900)]
+    coverage.begin(NOW - 950)
+    assert (coverage.since, coverage.spans) == (NOW - 1_999, [(NOW - 5_000, NOW - 4_000)])
+    coverage.add(0.0, NOW)
+    assert (coverage.since, coverage.spans) == (0.0, [])

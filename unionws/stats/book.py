@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
+
+from unionws.model import JSON
+from unionws.stats.parts import Parts
 
 K = TypeVar("K", bound=Hashable)
 
@@ -18,10 +21,11 @@ class Book(Generic[K]):
         size: keys in one generation.
     """
 
-    __slots__ = ("_old", "_size", "_young")
+    __slots__ = ("_changed", "_old", "_size", "_young")
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._changed: set[K] | None = None
         self._young: dict[K, tuple[float, str]] = {}
         self._old: dict[K, tuple[float, str]] = {}
 
@@ -30,7 +34,7 @@ class Book(Generic[K]):
         entry = self._young.get(key)
         if entry is not None:
             if time >= entry[0]:
-                self._young[key] = (time, label or entry[1])
+                self._put(key, (time, label or entry[1]))
         elif (old := self._old.get(key)) is None:
             self._put(key, (time, label))
         elif time >= old[0]:
@@ -43,7 +47,27 @@ class Book(Generic[K]):
             self._put(key, entry)
         return entry
 
+    def state(self, dump: Callable[[K], str], *, whole: bool) -> Parts:
+        """Entries that changed since the last call, or all; ``dump`` names a key."""
+        keys = self._changed
+        if whole or keys is None:
+            keys = self._old.keys() | self._young.keys()
+        self._changed = set()
+        return {dump(key): self._young.get(key) or self._old.get(key) for key in keys}
+
+    def restore(self, parts: Mapping[str, JSON], load: Callable[[str], K]) -> None:
+        """Take entries of ``state`` back, before anything is noted; ``load`` undoes ``dump``."""
+        found = sorted(((load(name), part) for name, part in parts.items()), key=lambda pair: pair[1][0])
+        entries = {key: (float(time), str(label)) for key, (time, label) in found}
+        keys = list(entries)
+        self._old = {key: entries[key] for key in keys[: -self._size]}
+        self._young = {key: entries[key] for key in keys[-self._size :]}
+
     def _put(self, key: K, entry: tuple[float, str]) -> None:
-        if len(self._young) >= self._size:
+        if len(self._young) >= self._size and key not in self._young:
+            if self._changed is not None:
+                self._changed |= self._old.keys()
             self._young, self._old = {}, self._young
         self._young[key] = entry
+        if self._changed is not None:
+            self._changed.add(key)

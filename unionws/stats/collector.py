@@ -11,6 +11,7 @@ from unionws.model import JSON, EnrichedTransfer
 from unionws.settings import Settings
 from unionws.stats.coverage import Coverage
 from unionws.stats.guard import Guarded, encode
+from unionws.stats.parts import Parts
 from unionws.stats.shape import empty_chart
 from unionws.stats.trim import CHART_BYTES, fit
 
@@ -93,6 +94,20 @@ class Collector:
     def changed(self, since_rev: int) -> bool:
         """Whether the last snapshot has other figures than the one numbered ``since_rev``."""
         return self._last.rev != since_rev
+
+    def state(self, *, whole: bool) -> dict[str, Parts]:
+        """By statistic, the parts of its state that changed since the last call, or all."""
+        found = {guarded.name: guarded.state(whole=whole) for guarded in self._guarded}
+        return {name: parts for name, parts in found.items() if parts}
+
+    def restore(self, states: Mapping[str, Parts]) -> bool:
+        """Take all of ``state`` back, before anything is counted.
+
+        Returns:
+            False when a statistic of our own would not take it: then no figure can be relied on.
+        """
+        taken = [(g.own, g.restore(states[g.name])) for g in self._guarded if g.name in states]
+        return all(good for own, good in taken if own)
 
     def failures(self) -> dict[str, dict[str, JSON]]:
         """Per statistic that ever failed: how often, and whether it is switched off."""

@@ -6,6 +6,7 @@ universal chain ids and token symbols; transfers without a symbol are filed unde
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
@@ -15,6 +16,7 @@ from unionws.stats.book import Book
 from unionws.stats.coverage import Coverage
 from unionws.stats.figures import clip, rfc3339
 from unionws.stats.packing import pack, scaled
+from unionws.stats.parts import Parts, below, under
 from unionws.stats.peaks import Peaks
 from unionws.stats.span import Span
 from unionws.stats.sums import Sums
@@ -138,6 +140,20 @@ class Flow:
         self._cells.advance(now)
         self._peaks.advance(now)
         return {}
+
+    def state(self, *, whole: bool) -> Parts:
+        """Cells and largest amounts by bucket, and names."""
+        return {
+            **under("cells", self._cells.state(list, whole=whole)),
+            **under("peaks", self._peaks.state(whole=whole)),
+            **under("book", self._seen.state(json.dumps, whole=whole)),
+        }
+
+    def restore(self, parts: Mapping[str, JSON]) -> None:
+        """Take ``state`` back."""
+        self._cells.restore(below("cells", parts), lambda key: self._intern((key[0], key[1], key[2])))
+        self._peaks.restore(below("peaks", parts))
+        self._seen.restore(below("book", parts), lambda name: tuple(json.loads(name)))
 
     def rollups(self, window: Window) -> tuple[Rollup, Totals]:
         """The window and the one before it, as of the last snapshot; read, do not change."""

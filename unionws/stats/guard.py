@@ -8,9 +8,10 @@ from typing import Protocol, runtime_checkable
 
 import ujson
 
-from unionws.extensions import Statistic
+from unionws.extensions import Persistent, Statistic
 from unionws.model import JSON, EnrichedTransfer
 from unionws.stats.coverage import Coverage
+from unionws.stats.parts import Parts
 
 PATIENCE = 5
 """Failures in a row after which a statistic is switched off."""
@@ -47,7 +48,7 @@ class Guarded:
         size: bytes of its last good snapshot, encoded.
     """
 
-    __slots__ = ("_in_a_row", "_observer", "failures", "name", "off", "size")
+    __slots__ = ("_in_a_row", "_observer", "_owed", "failures", "name", "off", "size")
 
     def __init__(self, statistic: Statistic, coverage: Coverage) -> None:
         self.name = statistic.name
@@ -55,7 +56,8 @@ class Guarded:
         self.off = False
         self.size = 0
         self._observer = statistic.observer
-        self._in_a_row = {"observe": 0, "snapshot": 0}
+        self._owed = False
+        self._in_a_row = dict.fromkeys(("observe", "snapshot", "state", "restore"), 0)
         if isinstance(self._observer, UsesCoverage):
             self._observer.use_coverage(coverage)
 
@@ -85,6 +87,30 @@ class Guarded:
         except Exception:
             logger.exception("A statistic failed", extra=self._failed("snapshot"))
             return None
+
+    def state(self, *, whole: bool) -> Parts:
+        """Its state in parts; none when it keeps nothing, failed or is off."""
+        if self.off or not isinstance(self._observer, Persistent):
+            return {}
+        try:
+            parts = dict(self._observer.state(whole=whole or self._owed))
+            self._in_a_row["state"], self._owed = 0, False
+            return parts
+        except Exception:
+            self._owed = True
+            logger.exception("A statistic failed", extra=self._failed("state"))
+            return {}
+
+    def restore(self, parts: Parts) -> bool:
+        """Give it its state back; False when it would not take it."""
+        if not isinstance(self._observer, Persistent):
+            return True
+        try:
+            self._observer.restore(parts)
+            return True
+        except Exception:
+            logger.exception("A statistic failed", extra=self._failed("restore"))
+            return False
 
     def _checked(self, figures: Mapping[str, JSON]) -> Mapping[str, JSON]:
         if not isinstance(figures, Mapping):

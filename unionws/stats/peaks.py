@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
+from unionws.model import JSON
+from unionws.stats.parts import Parts
 from unionws.stats.ring import Ring
 from unionws.stats.windows import Window, capacity, reach
 
@@ -41,6 +43,7 @@ class _Tier:
             return
         if value > bucket.get(key, -1):
             bucket[key] = value
+            self._ring.changed.add(index)
             self._raise(index, key, value)
 
     def advance(self, head: int) -> None:
@@ -62,6 +65,14 @@ class _Tier:
         if found is None or found[1] < self._head - size:
             found = self._search(key, size)
         return found[0] if found else 0
+
+    def state(self, *, whole: bool) -> Parts:
+        changed = self._ring.take_changed(whole=whole)
+        found = [(index, self._ring.buckets.get(index)) for index in changed]
+        return {f"{self.step}/{index}": bucket and dict(bucket) for index, bucket in found}
+
+    def restore(self, index: int, bucket: Mapping[str, int]) -> None:
+        self._ring.buckets[index] = dict(bucket)
 
     def _forget(self) -> None:
         """Keep keys that nobody asks for from piling up."""
@@ -110,6 +121,16 @@ class Peaks:
         """Move all windows to ``now``."""
         for tier in self._tiers.values():
             tier.advance(int(now // tier.step))
+
+    def state(self, *, whole: bool) -> Parts:
+        """Buckets that changed since the last call, or all."""
+        return {name: part for tier in self._tiers.values() for name, part in tier.state(whole=whole).items()}
+
+    def restore(self, parts: Mapping[str, JSON]) -> None:
+        """Take buckets of ``state`` back, before anything is added."""
+        for name, part in parts.items():
+            step, index = map(int, name.split("/"))
+            self._tiers[step].restore(index, part)
 
     def peak(self, key: str, window: Window) -> int:
         """The largest value in the window as of the last ``advance``; 0 when there is none."""

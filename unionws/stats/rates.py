@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from unionws.model import JSON, EnrichedTransfer
 from unionws.stats.coverage import Coverage
 from unionws.stats.figures import carried, change
+from unionws.stats.parts import Parts, below, under
 from unionws.stats.span import spans
 from unionws.stats.sums import Sums
 from unionws.stats.windows import WINDOWS, place
@@ -48,6 +49,16 @@ class Rates:
         for item in batch:
             if (time := place(item.event_time, now)) is not None:
                 self._sums.add(time, _ALL)
+
+    def state(self, *, whole: bool) -> Parts:
+        """Counts by bucket, and the total."""
+        parts = under("sums", self._sums.state(str, whole=whole))
+        return {**parts, "total": self._total}
+
+    def restore(self, parts: Mapping[str, JSON]) -> None:
+        """Take ``state`` back."""
+        self._sums.restore(below("sums", parts), str)
+        self._total = int(parts.get("total", 0))
 
     def snapshot(self, now: float) -> Mapping[str, JSON]:
         self._sums.advance(now)

@@ -9,13 +9,15 @@ wallet counts once however many buckets saw it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
 import datasketches
 
+from unionws.model import JSON
+from unionws.stats.parts import Parts
 from unionws.stats.ring import Ring
 from unionws.stats.windows import DAY, STEPS, WINDOWS, Window, capacity, reach
 
@@ -80,6 +82,7 @@ class _Tier:
         if sketch is None:
             sketch = self._ring.open(index)
             self._ring.expire()
+        self._ring.changed.add(index)
         sketch.update(key)
         if 0 <= age <= self._edges[-1] and self._stretches:
             self._stretches[bisect_left(self._edges, age)].update(key)
@@ -93,6 +96,14 @@ class _Tier:
             merge(self._between(head - oldest, head - young))
             for young, oldest in zip(youngest, self._edges, strict=False)
         ]
+
+    def state(self, *, whole: bool) -> Parts:
+        changed = self._ring.take_changed(whole=whole)
+        found = [(str(index), self._ring.buckets.get(index)) for index in changed]
+        return {name: None if sketch is None else sketch.serialize_compact() for name, sketch in found}
+
+    def restore(self, index: int, data: bytes) -> None:
+        self._ring.buckets[index] = datasketches.hll_sketch.deserialize(data)
 
     def stretches(self, size: int) -> tuple[list[datasketches.hll_sketch], list[datasketches.hll_sketch]]:
         """Sketches of the window of ``size`` buckets and of the one before it."""
@@ -150,6 +161,24 @@ class Distinct:
     def pair(self, window: Window) -> Pair:
         """The window's sketches as of the last ``advance``."""
         return Pair(*self._tiers[window.step].stretches(window.buckets))
+
+    def state(self, *, whole: bool) -> Parts:
+        """Buckets that changed since the last call, or all, and the total."""
+        parts: Parts = {
+            f"{step}/{index}": part
+            for step, tier in self._tiers.items()
+            for index, part in tier.state(whole=whole).items()
+        }
+        return {**parts, "ever": self.ever()[0].serialize_compact()}
+
+    def restore(self, parts: Mapping[str, JSON]) -> None:
+        """Take buckets of ``state`` back, before anything is counted."""
+        for name, data in parts.items():
+            if name == "ever":
+                self._ever.update(datasketches.hll_sketch.deserialize(data))
+            else:
+                step, index = map(int, name.split("/"))
+                self._tiers[step].restore(index, data)
 
     def ever(self) -> list[datasketches.hll_sketch]:
         """Sketches of everything ever counted."""

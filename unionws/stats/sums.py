@@ -8,10 +8,13 @@ it and out, so reading a window costs nothing. A row ahead of the newest bucket 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Generic, TypeVar
 
+from unionws.model import JSON
 from unionws.stats.packing import count
+from unionws.stats.parts import Parts
 from unionws.stats.ring import Ring
 from unionws.stats.span import Span
 from unionws.stats.windows import Window, capacity, reach
@@ -61,6 +64,7 @@ class _Tier(Generic[K]):
         if bucket is None:
             bucket = self._ring.open(index)
             self._expire()
+        self._ring.changed.add(index)
         self._put(bucket, index, key, value)
         if self.entries > self._limit:
             self._prune()
@@ -116,6 +120,7 @@ class _Tier(Generic[K]):
         keys = [key for key in bucket if not self._kept(key)]
         keys.sort(key=lambda key: count(bucket[key]))
         rare = keys[: (len(keys) + 1) // 2]
+        self._ring.changed.add(index)
         if rare:
             self._cuts[index] = self._cuts.get(index, 0) + count(bucket[rare[-1]])
         for key in rare:
@@ -123,6 +128,23 @@ class _Tier(Generic[K]):
             if self._fold is not None:
                 self._put(bucket, index, self._fold(key), value)
         self._ring.buckets[index] = dict(bucket)  # a dict that lost keys keeps their room
+
+    def state(self, dump: Callable[[K], JSON], *, whole: bool) -> Parts:
+        """Per changed bucket its entries, and what was cut from it; made when it is asked for."""
+        parts: Parts = {}
+        for index in self._ring.take_changed(whole=whole):
+            bucket = self._ring.buckets.get(index)
+            cut = self._cuts.get(index, 0)
+            parts[str(index)] = None if bucket is None else partial(_entries, dict(bucket), cut, dump)
+        return parts
+
+    def restore(self, index: int, entries: Mapping[K, int], cut: int) -> None:
+        self._ring.buckets[index] = dict(entries)
+        self.entries += len(entries)
+        self._limit = max(self._budget, self.entries)
+        if cut:
+            self._cuts[index] = cut
+        self._stale = True
 
     def _kept(self, key: K) -> bool:
         if self._fold is not None:
@@ -149,6 +171,10 @@ class _Tier(Generic[K]):
         if age >= 0:
             for span in self.spans:
                 span.add(age, key, value)
+
+
+def _entries(bucket: Mapping[K, int], cut: int, dump: Callable[[K], JSON]) -> JSON:
+    return {"cut": cut, "entries": [[dump(key), value] for key, value in bucket.items()]}
 
 
 class Sums(Generic[K]):
@@ -199,6 +225,21 @@ class Sums(Generic[K]):
     def missing(self, window: Window) -> int:
         """The most that a key's count in the window can be too low; 0 while everything is exact."""
         return self._tiers[window.step].missing(self._spans[window])
+
+    def state(self, dump: Callable[[K], JSON], *, whole: bool) -> Parts:
+        """Buckets that changed since the last call, or all; ``dump`` makes a key JSON."""
+        return {
+            f"{step}/{index}": part
+            for step, tier in self._tiers.items()
+            for index, part in tier.state(dump, whole=whole).items()
+        }
+
+    def restore(self, parts: Mapping[str, JSON], load: Callable[[JSON], K]) -> None:
+        """Take buckets of ``state`` back, before anything is counted; ``load`` undoes ``dump``."""
+        for name, part in parts.items():
+            step, index = map(int, name.split("/"))
+            entries = {load(key): int(value) for key, value in part["entries"]}
+            self._tiers[step].restore(index, entries, int(part["cut"]))
 
     @property
     def entries(self) -> int:

@@ -16,6 +16,7 @@ from unionws.stats.book import Book
 from unionws.stats.coverage import Coverage
 from unionws.stats.figures import TOP, carried, change, clip, rfc3339
 from unionws.stats.leaders import RankedSpan
+from unionws.stats.parts import Parts, below, under
 from unionws.stats.sketches import Distinct, estimate
 from unionws.stats.sums import Sums
 from unionws.stats.windows import SCALES, WINDOWS, Window, place
@@ -77,6 +78,20 @@ class Role:
         self.distinct.advance(now)
         self._counts.advance(now)
 
+    def state(self, *, whole: bool) -> Parts:
+        """Sketches, counts and names, by bucket."""
+        return {
+            **under("distinct", self.distinct.state(whole=whole)),
+            **under("counts", self._counts.state(bytes.hex, whole=whole)),
+            **under("book", self._book.state(bytes.hex, whole=whole)),
+        }
+
+    def restore(self, parts: Mapping[str, JSON]) -> None:
+        """Take ``state`` back."""
+        self.distinct.restore(below("distinct", parts))
+        self._counts.restore(below("counts", parts), bytes.fromhex)
+        self._book.restore(below("book", parts), bytes.fromhex)
+
     def busiest(self, window: Window) -> list[dict[str, JSON]]:
         """The contract's Wallet list; a count may be too low by ``missing(window)``."""
         leaders = self._ranked[window].leaders.top(TOP)
@@ -118,6 +133,18 @@ class Wallets:
             time = place(item.event_time, now)
             self.senders.count(item.transfer.sender_canonical, item.sender_display, time)
             self.receivers.count(item.transfer.receiver_canonical, item.receiver_display, time)
+
+    def state(self, *, whole: bool) -> Parts:
+        """Both roles."""
+        return {
+            **under("senders", self.senders.state(whole=whole)),
+            **under("receivers", self.receivers.state(whole=whole)),
+        }
+
+    def restore(self, parts: Mapping[str, JSON]) -> None:
+        """Take ``state`` back."""
+        self.senders.restore(below("senders", parts))
+        self.receivers.restore(below("receivers", parts))
 
     def snapshot(self, now: float) -> Mapping[str, JSON]:
         self.senders.advance(now)
