@@ -16,8 +16,12 @@ def assemble(
     overrides: Sequence[str],
     environ: Mapping[str, str],
     builtins: Sequence[tuple[str, object]],
+    given: Sequence[tuple[str, object]] = (),
 ) -> tuple[Loaded, PluginHost]:
     """All settings, those of plugins included, and the plugins, ready to serve.
+
+    Args:
+        given: name and module of third parties' plugins that are imported already.
 
     Raises:
         SettingsError: with every unknown name and bad value at once.
@@ -27,7 +31,7 @@ def assemble(
 
     def declare(settings: Settings) -> list[Row]:
         hosts.append(PluginHost(settings))
-        hosts[0].load(builtins)
+        hosts[0].load(builtins, given)
         return hosts[0].setting_rows()
 
     loaded = read_settings(file, overrides, environ, declare)

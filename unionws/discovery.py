@@ -36,7 +36,9 @@ class Candidate:
     builtin: bool = False
 
 
-def candidates(settings: Settings, builtins: Sequence[tuple[str, object]]) -> list[Candidate]:
+def candidates(
+    settings: Settings, builtins: Sequence[tuple[str, object]], given: Sequence[tuple[str, object]] = ()
+) -> list[Candidate]:
     """Every plugin there is, disabled ones included, in the order their hooks shall be called.
 
     Raises:
@@ -44,6 +46,7 @@ def candidates(settings: Settings, builtins: Sequence[tuple[str, object]]) -> li
     """
     return [
         *(Candidate(name, "built in", _constant(plugin), builtin=True) for name, plugin in builtins),
+        *(Candidate(name, "given", _constant(plugin)) for name, plugin in given),
         *_in_folder(settings.PLUGINS_DIR),
         *(_from_entry_point(point) for point in sorted(entry_points(group=GROUP))),
         *(_from_setting(module) for module in settings.PLUGINS),

@@ -76,17 +76,18 @@ class PluginHost:
         self.settings = settings
         self._guard.trace = settings.TRACE_HOOKS
 
-    def load(self, builtins: Sequence[tuple[str, object]]) -> None:
+    def load(self, builtins: Sequence[tuple[str, object]], given: Sequence[tuple[str, object]] = ()) -> None:
         """Find, import and check all plugins.
 
         Args:
             builtins: name and module of unionws's own plugins; their hooks are called first.
+            given: the same of third parties' plugins that are imported already.
 
         Raises:
             PluginError: naming the first plugin that is wrong.
             SettingsError: PLUGINS_DIR or DISABLED_PLUGINS name what does not exist.
         """
-        self._loader.load(builtins)
+        self._loader.load(builtins, given)
         if self._loader.problems:
             raise self._loader.problems[0]
         active = [found.name for found in self.plugins() if found.state == ACTIVE]

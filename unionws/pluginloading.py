@@ -98,13 +98,13 @@ class Loader:
         self.implementations: dict[str, list[Implementation]] = {hook: [] for hook in self._hooks}
         self.problems: list[PluginError] = []
 
-    def load(self, builtins: Sequence[tuple[str, object]]) -> None:
+    def load(self, builtins: Sequence[tuple[str, object]], given: Sequence[tuple[str, object]] = ()) -> None:
         """Find, import, register and check all plugins; go on after a wrong one.
 
         Raises:
             SettingsError: PLUGINS_DIR or DISABLED_PLUGINS name what does not exist.
         """
-        found = candidates(self._settings, builtins)
+        found = candidates(self._settings, builtins, given)
         self._refuse_unknown_disabled([candidate.name for candidate in found])
         loaded = [pair for candidate in found for pair in self._imported(candidate)]
         # pluggy calls the last registered first; reversed here, hooks run in the order of discovery
