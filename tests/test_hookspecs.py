@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pluggy
@@ -58,6 +60,15 @@ def test_every_hook_is_typed_and_says_where_it_runs(name: str) -> None:
 def test_registries_are_the_register_hooks() -> None:
     """Every hook that answers objects has its type in the host."""
     assert list(REGISTRIES) == [name for name in HOOKS if name.startswith("register_")]
+
+
+def test_every_hook_has_a_user_in_the_tree() -> None:
+    """What nobody uses is not known to work: built-in and sample plugins implement each hook."""
+    used: set[str] = set()
+    for folder in ("unionws/builtin", "unionws/contrib", "plugins"):
+        for path in (Path(__file__).parent.parent / folder).glob("*.py"):
+            used |= set(re.findall(r"@hookimpl\n\s*def (\w+)\(", path.read_text("utf-8")))
+    assert used == set(HOOKS)
 
 
 def test_the_door_exports_what_plugins_need() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from unionws import ServerMessage, hookimpl
+from unionws import ServerMessage, Statistic, hookimpl
 from unionws.errors import PluginError, SettingsError
 from unionws.pluginguard import FAILURES_IN_A_ROW
 from unionws.pluginhost import PluginHost
@@ -265,3 +265,25 @@ def test_time_spent_in_a_plugin_is_counted(folder: Path) -> None:
     host.fire("shutdown")
     quick, slow = host.plugins()
     assert slow.ms >= 10 > quick.ms
+
+
+def test_register_hooks_are_asked_once(folder: Path) -> None:
+    """Whoever collects again gets the same objects, but statistics, which have state, anew."""
+    asked: list[str] = []
+
+    class Asked:
+        @hookimpl
+        def register_messages(self) -> list[ServerMessage]:
+            asked.append("messages")
+            return [ServerMessage("own", "x")]
+
+        @hookimpl
+        def register_statistics(self) -> list[Statistic]:
+            asked.append("statistics")
+            return []
+
+    host = host_of(folder, ("asked", Asked()))
+    for _ in range(3):
+        assert [item.type for item in host.collect("register_messages", ServerMessage)] == ["own"]
+        host.collect("register_statistics", Statistic)
+    assert asked == ["messages", *["statistics"] * 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unionws.doors import Denied, HttpRequest, Identity, Route
 from unionws.errors import PluginError, SettingsError
@@ -66,14 +66,16 @@ class PluginHost:
         self.doors = Doors()
         self._loader = Loader(settings)
         self._guard = Guard()
-        self.use(settings)
         self._guard.on_switched_off = self._tell_fault
         self._services: dict[str, Service] = {}
-        self._metrics: list[Metric] | None = None
+        self._own_channels: dict[str, dict[str, str]] = {}
+        self._collected: dict[str, list[Any]] = {}
+        self.use(settings)
 
     def use(self, settings: Settings) -> None:
         """Give hooks these settings from now on: those with the plugins' own values."""
         self.settings = settings
+        self._collected.clear()
         self._guard.trace = settings.TRACE_HOOKS
 
     def load(self, builtins: Sequence[tuple[str, object]], given: Sequence[tuple[str, object]] = ()) -> None:
@@ -122,6 +124,9 @@ class PluginHost:
             PluginError: a hook raised, answered something else, used a name that is not the
                 plugin's to use, or a name that another plugin registered too.
         """
+        known = self._collected.get(hook)
+        if known is not None:
+            return list(known)
         providers: dict[str, list[Plugin]] = {}
         items: list[T] = []
         for implementation in self._loader.implementations[hook]:
@@ -129,6 +134,7 @@ class PluginHost:
             for item in self._answer(implementation, kind):
                 _refuse_foreign_name(implementation, item)
                 providers.setdefault(name_of(item), []).append(plugin)
+                self._remember_channel(plugin, item)
                 items.append(item if plugin.candidate.builtin else wrapped(item, plugin, self._guard))
         for name, plugins in providers.items():
             if len(plugins) > 1:
@@ -136,7 +142,13 @@ class PluginHost:
                     f"{plugin.candidate.name!r} ({plugin.candidate.origin})" for plugin in plugins
                 )
                 raise plugins[-1].problem(f"{hook}: {name!r} is registered by {names}")
+        if kind is not Statistic:  # those have state, and whoever counts wants their own
+            self._collected[hook] = list(items)
         return items
+
+    def _remember_channel(self, plugin: Plugin, item: object) -> None:
+        if isinstance(item, ServerMessage) and item.channel is not None:
+            self._own_channels.setdefault(plugin.candidate.name, {})[item.type] = item.channel
 
     def _answer(self, implementation: Implementation, kind: type[T]) -> list[T]:
         plugin, hook = implementation.plugin, implementation.hook
@@ -198,13 +210,8 @@ class PluginHost:
 
     def _channels(self, plugin: Plugin) -> dict[str, str]:
         """Channel by type of the messages a plugin may publish."""
-        own = [
-            message
-            for implementation in self._loader.implementations["register_messages"]
-            if implementation.plugin is plugin
-            for message in self._answer(implementation, ServerMessage)
-        ]
-        return {message.type: message.channel for message in own if message.channel is not None}
+        self.collect("register_messages", ServerMessage)
+        return self._own_channels.get(plugin.candidate.name, {})
 
     def save(self) -> None:
         """Write what plugins keep; once a second and at the end, in the process that owns the state."""
@@ -282,9 +289,7 @@ class PluginHost:
 
         Each has ``name``, ``help``, ``kind`` and ``samples``, a list of ``[labels, number]``.
         """
-        if self._metrics is None:
-            self._metrics = self.collect("register_metrics", Metric)
-        return [sampled(item) for item in self._metrics]
+        return [sampled(item) for item in self.collect("register_metrics", Metric)]
 
     def plugins(self) -> list[PluginInfo]:
         """All plugins found, in calling order, with their state."""
