@@ -88,7 +88,7 @@ class Service:
     """An edge that serves as the product does; ``publish`` is what ingest would send it."""
 
     def __init__(self, *overrides: str) -> None:
-        settings = load_settings(None, ["PORT=0", "HOST=127.0.0.1", *overrides], {})
+        settings = load_settings(None, ["PORT=0", "HOST=127.0.0.1", "PLUGINS_DIR=", *overrides], {})
         self._loop = LoopThread()
         self._loop.__enter__()
         host = load_plugins(settings)
