@@ -81,3 +81,47 @@ def test_unhealthy_is_503() -> None:
         service.edge.state_at -= 60
         status, _, body = service.get("/health")
     assert (status, json.loads(body)["status"]) == (503, "unhealthy")
+
+
+def test_live_is_only_that_it_answers() -> None:
+    """A restart would help nothing, whatever ingest and the indexer do."""
+    with Service() as service:
+        service.edge.views = {}
+        assert service.get("/livez")[0] == 200
+
+
+@pytest.mark.parametrize(("upstream", "status"), [("ok", 200), ("stale", 200), ("down", 503)])
+def test_ready_is_the_last_successful_poll(upstream: str, status: int) -> None:
+    """Clients are sent elsewhere once the indexer has not answered for long, or ingest is silent."""
+    with Service() as service:
+        state(service, upstream={"state": upstream})
+        code, _, body = service.get("/readyz")
+        assert code == status
+        assert bool(json.loads(body)["reasons"]) == (upstream != "ok")
+        service.edge.state_at -= 60
+        assert service.get("/readyz")[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("edges", "wanted", "word"),
+    [
+        ({"e1": {"clients": 1}}, 1, ""),
+        ({"e1": {"clients": 1}}, 3, "2 of 3 edge processes"),
+        ({"e1": {"clients": 980, "httpConnections": 0, "room": 1000}}, 1, "file descriptors"),
+        ({"e1": {"clients": 60, "room": 1000}, "e2": {"clients": 40, "room": 1000}}, 2, "MAX_CLIENTS"),
+    ],
+)
+def test_edges_have_reasons_of_their_own(edges: dict[str, Any], wanted: int, word: str) -> None:
+    """A process that is missing, out of descriptors, or a service that is full: each is named."""
+
+    class Edges(Ages):
+        def edges(self) -> dict[str, Any]:
+            return edges
+
+        def edges_wanted(self) -> int:
+            return wanted
+
+    views: Any = Edges(0.0)
+    status, reasons = health.judge(views)
+    assert status == ("degraded" if word else "healthy")
+    assert word in " ".join(reasons)
