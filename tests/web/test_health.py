@@ -105,23 +105,17 @@ def test_ready_is_the_last_successful_poll(upstream: str, status: int) -> None:
 @pytest.mark.parametrize(
     ("edges", "wanted", "word"),
     [
-        ({"e1": {"clients": 1}}, 1, ""),
-        ({"e1": {"clients": 1}}, 3, "2 of 3 edge processes"),
-        ({"e1": {"clients": 980, "httpConnections": 0, "room": 1000}}, 1, "file descriptors"),
-        ({"e1": {"clients": 60, "room": 1000}, "e2": {"clients": 40, "room": 1000}}, 2, "MAX_CLIENTS"),
+        ({}, 1, ""),
+        ({}, 3, "2 of 3 edge processes"),
+        ({"e1": {"clients": 980, "httpConnections": 0, "room": 1000}}, 2, "e1 has nearly used up"),
+        ({"e1": {"clients": 96_000, "room": 1_000_000}}, 2, "96000 of MAX_CLIENTS"),
     ],
 )
 def test_edges_have_reasons_of_their_own(edges: dict[str, Any], wanted: int, word: str) -> None:
     """A process that is missing, out of descriptors, or a service that is full: each is named."""
-
-    class Edges(Ages):
-        def edges(self) -> dict[str, Any]:
-            return edges
-
-        def edges_wanted(self) -> int:
-            return wanted
-
-    views: Any = Edges(0.0)
-    status, reasons = health.judge(views)
-    assert status == ("degraded" if word else "healthy")
-    assert word in " ".join(reasons)
+    with Service() as service:
+        service.edge.gate.admission.edges = wanted
+        state(service, upstream={"state": "ok"}, edges=edges)
+        told = service.json("/health")
+    assert told["status"] == ("degraded" if word else "healthy")
+    assert word in " ".join(told["reasons"])
