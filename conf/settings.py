@@ -23,6 +23,8 @@
 
 # SHORT_WINDOW = "1m"
 # CHART_INTERVAL = 5.0  # s
+# BACKFILL_DAYS = 60  # days
+# BACKFILL_PAUSE_MS = 250  # ms
 
 # ----------------------------------------------------------------------------------------- Processes
 

@@ -17,7 +17,7 @@ from unionws.builtin.recorder import Recorder
 from unionws.builtin.webhooks import Webhooks
 from unionws.bus import unix
 from unionws.bus.local import LocalBus
-from unionws.clock import Clock, SystemClock
+from unionws.clock import SystemClock
 from unionws.edge import Edge, capacity
 from unionws.history.reader import Reader
 from unionws.history.statefolder import StateFolder, endpoint_folder, simulated_folder, source_folder
@@ -97,8 +97,9 @@ async def run_ingest(
     endpoint = None
     if simulator is not None:
         endpoint = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}/v1/graphql"
-    ingest = Ingest(settings, host, bus, SystemClock(), store, endpoint)
+    ingest = Ingest(settings, host, bus, SystemClock(), store, folder, endpoint)
     bus.on_report(ingest.on_report, ingest.on_edge_lost)
+    await ingest.open()
     ingest.start()
     log.info("polling", extra={"fields": {"endpoint": endpoint or settings.GRAPHQL_ENDPOINT}})
     await stopping.wait()

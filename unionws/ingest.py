@@ -14,10 +14,12 @@ import ujson
 from tornado.ioloop import IOLoop, PeriodicCallback
 
 from unionws.clock import Clock, milliseconds
+from unionws.counting import Counting
 from unionws.enrich.names import chains_json
 from unionws.enrich.transfers import Enricher, fragment, with_fields
 from unionws.extensions import Intake, Statistic
 from unionws.history.positions import Progress
+from unionws.history.statefolder import StateFolder
 from unionws.history.store import Store
 from unionws.measure import LoopLag, process_counters
 from unionws.model import (
@@ -35,7 +37,6 @@ from unionws.model import (
 from unionws.pluginhost import PluginHost
 from unionws.scheduler.runner import Scheduler
 from unionws.settings import Settings
-from unionws.stats.collector import Collector
 
 log = logging.getLogger("unionws.ingest")
 
@@ -55,6 +56,7 @@ class Ingest:
 
     Args:
         store: open; this instance closes it.
+        folder: the store's.
         endpoint: the indexer; differs from GRAPHQL_ENDPOINT when simulated.
     """
 
@@ -65,6 +67,7 @@ class Ingest:
         bus: Bus,
         clock: Clock,
         store: Store,
+        folder: StateFolder,
         endpoint: str | None = None,
     ) -> None:
         self._settings = settings
@@ -86,8 +89,15 @@ class Ingest:
         self._feed = host.source().open(intake)
         self._enricher = Enricher()
         self._scheduler = Scheduler(settings, on_due=self._on_due, clock=clock)
-        statistics = host.collect("register_statistics", Statistic)
-        self._collector = Collector(settings, statistics, now=clock.time())
+        self._counting = Counting(
+            settings,
+            lambda: host.collect("register_statistics", Statistic),
+            folder=folder,
+            store=store,
+            feed=self._feed,
+            enricher=self._enricher,
+            clock=clock,
+        )
         self._chart: Mapping[str, JSON] = {}
         self._chart_rev = 0
         self._lag = LoopLag()
@@ -101,11 +111,16 @@ class Ingest:
             PeriodicCallback(self._each_second, STATE_INTERVAL_MS),
         )
 
+    async def open(self) -> None:
+        """Take up what the last run left; before ``start``."""
+        await self._counting.open()
+
     def start(self) -> None:
         """Begin to poll and publish on the current IOLoop."""
         self._bus.preload(self._store.tail(self._settings.HISTORY_RING))
         self._scheduler.start()
         self._feed.start()
+        self._counting.start()
         self._lag.start()
         for task in self._tasks:
             task.start()
@@ -115,6 +130,7 @@ class Ingest:
     async def stop(self) -> None:
         """Stop polling, publish what is queued, say that the service is draining."""
         self._draining = True
+        await self._counting.stop_filling()
         await self._feed.stop()
         self._scheduler.stop()
         self._scheduler.drain()
@@ -122,6 +138,7 @@ class Ingest:
         self._lag.stop()
         for task in self._tasks:
             task.stop()
+        await self._counting.close()
         self._store.close()
         self._publish_state()
 
@@ -159,7 +176,7 @@ class Ingest:
         if not due:
             return
         for items, _ in due:
-            self._collector.observe(items, self._clock.time())
+            self._counting.observe(items)
         frames = [(tuple([fragment(item) for item in items]), late) for items, late in due]
         records = self._store.append(frames, self._now_ms())
         for record in records:
@@ -180,13 +197,14 @@ class Ingest:
     def _each_second(self) -> None:
         self._publish_due()
         self._store.tick()
+        self._counting.tick(str(self._feed.stats()["state"]))
         self._host.save()
         self._publish_state()
 
     # -- figures and state ----------------------------------------------------------------------
 
     def _publish_chart(self) -> None:
-        snapshot = self._collector.snapshot(self._clock.time())
+        snapshot = self._counting.snapshot()
         if snapshot.rev == self._chart_rev:
             return
         self._chart, self._chart_rev = snapshot.data, snapshot.rev
@@ -202,6 +220,7 @@ class Ingest:
             "scheduler": self._scheduler.view(),
             "graphql": self._graphql_view(source),
             "buckets": self._buckets_view(),
+            "backfill": self._counting.view(),
             "edges": dict(self._edges),
             "plugins": {"plugins": [asdict(info) for info in self._host.plugins()]},
             "metrics": {"metrics": self._host.metrics()},
@@ -245,12 +264,13 @@ class Ingest:
         }
 
     def _buckets_view(self) -> dict[str, JSON]:
-        coverage = self._collector.coverage
+        collector = self._counting.collector
         return {
-            "since": milliseconds(coverage.since),
+            "since": milliseconds(collector.coverage.since),
             "published": self._store.numbering.seq,
             "snapshots": self._chart_rev,
-            "failures": self._collector.failures(),
+            "failures": collector.failures(),
+            "saving": self._counting.saves(),
         }
 
     def _publish_status(self, source: Mapping[str, JSON]) -> None:

@@ -109,6 +109,17 @@ class Settings:
     CHART_INTERVAL: float = _setting(
         5.0, unit="s", low=0.1, high=3600, help="Shortest time between two chartData messages."
     )
+    BACKFILL_DAYS: int = _setting(
+        60,
+        unit="days",
+        low=0,
+        high=366,
+        help="How far into the past statistics are filled from the indexer; 60 days are two of the "
+        "longest windows, 0 turns it off.",
+    )
+    BACKFILL_PAUSE_MS: int = _setting(
+        250, unit="ms", low=0, high=60_000, help="Pause between two pages of 100 rows that are filled in."
+    )
     EDGE_PROCESSES: int | str = _setting(
         0,
         group="Processes",

@@ -6,6 +6,7 @@
       staging.graphql.union.build-1f2e3d4c/    one (endpoint, MAINNET_ONLY)
         lock          held by the service that writes here; holds its process id
         history.db    published transfers, numbering, poll position (SQLite)
+        statistics.db figures of chartData, and how far the past was read (SQLite)
         continuity    proof that history.db has everything that was published
 
 The lock is flock(2): it belongs to the open file, so children inherit it, it can be handed to
@@ -57,12 +58,14 @@ class StateFolder:
     Attributes:
         database: path of the SQLite file.
         continuity: path of the proof of continuity.
+        statistics: path of the statistics' file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = path / "history.db"
         self.continuity = path / "continuity"
+        self.statistics = path / "statistics.db"
         self._lock_path = path / "lock"
         self._lock = -1
 

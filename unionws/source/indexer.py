@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from unionws.extensions import Intake
 from unionws.model import JSON
+from unionws.source import queries
 from unionws.source.chains import ChainRefresher
+from unionws.source.decode import Decoder, Page
 from unionws.source.poller import Poller
 from unionws.source.transport import Transport
+from unionws.source.window import Origin
+
+PATIENCE = 4.0
+"""Seconds for what is asked in the background: a poll waits so long at most for its turn."""
 
 
 class Indexer:
-    """A :class:`unionws.Feed` of what the indexer has."""
+    """A :class:`unionws.Feed` of what the indexer has, with a past."""
 
     def __init__(self, intake: Intake) -> None:
         settings, clock = intake.settings, intake.clock
@@ -26,6 +33,10 @@ class Indexer:
             resume_from=intake.resume_from,
             known=intake.known,
         )
+        self._past = Decoder()
+        self._page: dict[str, Any] = {"limit": settings.POLL_LIMIT}
+        if settings.MAINNET_ONLY:
+            self._page["network"] = "mainnet"
 
     @property
     def position(self) -> str | None:
@@ -34,6 +45,35 @@ class Indexer:
     @property
     def seen(self) -> Collection[str]:
         return self._poller.seen
+
+    @property
+    def origin(self) -> Origin | None:
+        """What is never handed out as new; None until that is known."""
+        return self._poller.origin
+
+    @property
+    def quiet(self) -> bool:
+        """Whether polling is well, and a request would be in nobody's way."""
+        return self._poller.state == "ok" and self._poller.is_quiet
+
+    async def before(self, cursor: str | None) -> Page:
+        """The page before a cursor, or the newest.
+
+        Raises:
+            UpstreamError: there is no usable answer.
+        """
+        query = queries.NEWEST if cursor is None else queries.BEFORE
+        variables = self._page if cursor is None else {**self._page, "cursor": cursor}
+        data = await self.ask(query.document, variables, query.name)
+        return self._past.page(data, query.field, ())
+
+    async def ask(self, document: str, variables: Mapping[str, Any] | None, operation_name: str) -> Any:
+        """The ``data`` of another question, in its turn.
+
+        Raises:
+            UpstreamError: there is no usable answer.
+        """
+        return await self._transport.query(document, variables, operation_name, within=PATIENCE)
 
     def start(self) -> None:
         self._chains.start()

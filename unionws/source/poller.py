@@ -19,7 +19,7 @@ from unionws.source.backoff import Backoff
 from unionws.source.decode import Decoder, Page
 from unionws.source.health import LastMinute, Seldom, UpstreamHealth
 from unionws.source.transport import Transport
-from unionws.source.window import Ask, News, Window
+from unionws.source.window import Ask, News, Origin, Window
 
 logger = logging.getLogger("unionws.source")
 
@@ -53,8 +53,9 @@ class Poller:
         if settings.MAINNET_ONLY:
             self._variables["network"] = "mainnet"
         cursor = resume_from or settings.LAST_SORT_ORDER or None
-        self._window = Window(limit=settings.POLL_LIMIT, overlap=settings.OVERLAP_SECONDS, resume_from=cursor)
-        self._window.trail.remember(known)
+        self._window = Window(
+            limit=settings.POLL_LIMIT, overlap=settings.OVERLAP_SECONDS, resume_from=cursor, known=known
+        )
         self._decoder = Decoder()
         self._backoff = Backoff()
         self._health = UpstreamHealth(self._interval)
@@ -83,6 +84,18 @@ class Poller:
     def seen(self) -> Collection[str]:
         """Keys after ``position`` that were handed out, or were there before polling began."""
         return self._window.trail.seen
+
+    @property
+    def origin(self) -> Origin | None:
+        """What is never handed out, so that others may fetch exactly that; None until it is known."""
+        return self._window.origin
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether polls go well and none is under way: room for a request that can wait."""
+        busy = self._task is not None and not self._task.done()
+        waits = self._clock.monotonic() < self._not_before
+        return not busy and not waits and not self._window.initial and self.state == "ok"
 
     @property
     def state(self) -> str:

@@ -14,7 +14,7 @@ stays bounded and nothing is forgotten too early.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -55,6 +55,18 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What polling leaves out: rows at or before ``base`` (None: there are none), and these keys."""
+
+    base: str | None
+    keys: frozenset[str]
+
+    def has(self, key: str) -> bool:
+        """Whether the row of this key is never handed out."""
+        return (self.base is not None and key <= self.base) or key in self.keys
+
+
+@dataclass(frozen=True, slots=True)
 class _Scan:
     """A re-scan under way; ``until`` None: to the indexer's first row, descending."""
 
@@ -80,10 +92,18 @@ class Window:
         overlap: seconds a row may be late.
         resume_from: cursor to start after; None: a baseline is taken and rows that it shows are
             not handed out.
+        known: keys after it that are not handed out either.
+
+    Attributes:
+        origin: what is never handed out; None until the baseline is taken.
     """
 
-    def __init__(self, *, limit: int, overlap: float, resume_from: str | None = None) -> None:
+    def __init__(
+        self, *, limit: int, overlap: float, resume_from: str | None = None, known: Iterable[str] = ()
+    ) -> None:
         self.trail = Trail(resume_from, overlap)
+        self.trail.remember(known)
+        self.origin = None if resume_from is None else Origin(resume_from, frozenset(self.trail.seen))
         self._limit = limit
         self._overlap = overlap
         self._baseline: list[Transfer] | None = [] if resume_from is None else None
@@ -233,6 +253,7 @@ class Window:
     def _end_baseline(self, base: str | None, now: float) -> None:
         self.trail = Trail(base, self._overlap)
         self.trail.remember(key for key in self._baseline_keys if base is None or key > base)
+        self.origin = Origin(base, frozenset(self.trail.seen))
         if self._baseline_keys:
             self.trail.advance(max(self._baseline_keys), now)
         self._baseline = None

@@ -34,6 +34,7 @@ def stats(views: Views) -> dict[str, JSON]:
         "popularRoutes": chart.get("popularRoutes", []),
         "activeSenders": chart.get("activeSenders", []),
         "activeReceivers": chart.get("activeReceivers", []),
+        "backfill": views.ingest("backfill"),
         "performance": clients["performance"],
         "config": legacy_config(views),
         "uptime": round(views.uptime(), 3),
