@@ -66,12 +66,19 @@ class Guard:
 
     def run(self, site: Site, function: Callable[..., Any], *args: object, default: Any = None) -> Any:
         """The answer of ``function``, or ``default`` when the plugin is off or the call fails."""
-        if site.plugin.state != ACTIVE:
+        plugin = site.plugin
+        if plugin.state != ACTIVE:
             return default
+        plugin.calls += 1
+        started = perf_counter()
         try:
-            return self.attempt(site, function, *args)
-        except (Exception, SystemExit):  # noqa: BLE001 - counted and logged by attempt
+            answer = function(*args)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+            self._took(site, perf_counter() - started)
+            self.failed(site, error)
             return default
+        self._succeeded(site, perf_counter() - started)
+        return answer
 
     def attempt(
         self,
@@ -85,22 +92,30 @@ class Guard:
         Args:
             refusals: errors that are a proper answer, no failure.
         """
-        plugin = site.plugin
-        plugin.calls += 1
+        site.plugin.calls += 1
         started = perf_counter()
         try:
             answer = function(*args)
         except refusals:
-            self._took(site, perf_counter() - started)
+            self._succeeded(site, perf_counter() - started)
             raise
         except (Exception, SystemExit) as error:
-            self._took(site, perf_counter() - started, failed=True)
+            self._took(site, perf_counter() - started)
             self.failed(site, error)
             raise
-        self._took(site, perf_counter() - started)
+        self._succeeded(site, perf_counter() - started)
         return answer
 
-    def _took(self, site: Site, seconds: float, *, failed: bool = False) -> None:
+    def _succeeded(self, site: Site, seconds: float) -> None:
+        if seconds < SLOW and not self.trace:  # nearly always: this runs per batch and plugin
+            site.plugin.seconds += seconds
+            site.failures_in_a_row = 0
+            return
+        self._took(site, seconds)
+        if seconds < BLOCKED:
+            site.failures_in_a_row = 0
+
+    def _took(self, site: Site, seconds: float) -> None:
         plugin = site.plugin
         plugin.seconds += seconds
         if self.trace:
@@ -108,8 +123,6 @@ class Guard:
             log.info("Plugin called", extra={"fields": fields})
         if seconds >= BLOCKED:
             self.failed(site, BlockedError(f"kept everything waiting for {seconds:.1f} s"), BLOCK_WEIGHT)
-        elif not failed:
-            site.failures_in_a_row = 0
         if seconds >= SLOW:
             self._slow(site, seconds)
 

@@ -139,7 +139,7 @@ def test_index_is_empty_when_all_have_left(values: list[dict[str, JSON]]) -> Non
         index.add(holder)
     for holder in holders:
         index.discard(holder)
-    assert (index._all, index._unindexed, index._by_key) == ({}, {}, {})
+    assert (index._all, index._unindexed, index._by_field) == ({}, {}, {})
 
 
 def test_only_candidates_are_tried() -> None:

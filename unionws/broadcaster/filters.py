@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -43,7 +43,6 @@ class FilterFields:
         self._fields = {field.name: field for field in fields}
         self.failures: Counter[str] = Counter()
         self.most_keys = 0
-        self._indexable = [field for field in fields if field.keys is not None]
 
     def parse(self, value: object, base: Filter = MATCH_ALL) -> Filter:
         """Canonical filter of a client's object; fields not named keep the value of ``base``.
@@ -113,18 +112,14 @@ class FilterFields:
                 best = keys
         return best
 
-    def item_keys(self, item: Fragment) -> Iterator[tuple[str, Hashable]]:
-        """Every key of a transfer, of all indexable fields."""
-        for field in self._indexable:
-            for key in self._keys_of(field, item):
-                yield field.name, key
-
-    def _keys_of(self, field: FilterField, item: Fragment) -> Iterable[Hashable]:
+    def item_keys(self, name: str, item: Fragment) -> Iterable[Hashable]:
+        """Every key of a transfer, of one indexable field."""
+        field = self._fields[name]
         assert field.item_keys is not None
         try:
             return list(field.item_keys(item))
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            self._failed(field.name, error)
+            self._failed(name, error)
             return ()
 
     def _failed(self, name: str, error: Exception) -> None:
@@ -156,7 +151,7 @@ class FilterIndex(Generic[T]):
         self._fields = fields
         self._all: dict[T, None] = {}
         self._unindexed: dict[T, None] = {}
-        self._by_key: dict[tuple[str, Hashable], dict[T, None]] = {}
+        self._by_field: dict[str, dict[Hashable, dict[T, None]]] = {}
 
     def add(self, holder: T) -> None:
         """Hold one more."""
@@ -168,9 +163,12 @@ class FilterIndex(Generic[T]):
         keys = self._fields.index_keys(holder.filter) if holder.filter.terms else None
         for place in self._places(holder):
             place.pop(holder, None)
-        for key in keys or ():
-            if not self._by_key.get(key, True):
-                del self._by_key[key]
+        for name, key in keys or ():
+            by_key = self._by_field.get(name, {})
+            if not by_key.get(key, True):
+                del by_key[key]
+            if name in self._by_field and not by_key:
+                del self._by_field[name]  # its keys need not be looked for any more
 
     def _places(self, holder: T) -> Iterable[dict[T, None]]:
         if not holder.filter.terms:
@@ -178,7 +176,7 @@ class FilterIndex(Generic[T]):
         keys = self._fields.index_keys(holder.filter)
         if keys is None:
             return [self._unindexed]
-        return [self._by_key.setdefault(key, {}) for key in keys]
+        return [self._by_field.setdefault(name, {}).setdefault(key, {}) for name, key in keys]
 
     def match(self, items: Sequence[Fragment]) -> dict[T, list[int]]:
         """Holders with the indices of the items they want, in order; only those that want any."""
@@ -191,8 +189,9 @@ class FilterIndex(Generic[T]):
 
     def _candidates(self, item: Fragment) -> dict[T, Any]:
         candidates: dict[T, Any] = dict(self._unindexed)
-        for key in self._fields.item_keys(item):
-            holders = self._by_key.get(key)
-            if holders:
-                candidates.update(holders)
+        for name, by_key in self._by_field.items():
+            for key in self._fields.item_keys(name, item):
+                holders = by_key.get(key)
+                if holders:
+                    candidates.update(holders)
         return candidates
