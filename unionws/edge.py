@@ -33,8 +33,9 @@ from unionws.gate import Gate, Guest, Plan, announced, client_limits
 from unionws.history.ring import Ring
 from unionws.model import JSON, Record, StateRecord, StatusRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
+from unionws.resuming import Archive
 from unionws.settings import Settings
-from unionws.subscriptions import Archive, Subscriptions
+from unionws.subscriptions import Subscriptions
 from unionws.ticker import Ticker
 from unionws.visits import Visits
 
@@ -326,7 +327,8 @@ class Edge:
 
     def _make_gap(self, client: Client, accounted: int, last: int) -> Frame:
         """Tell a slow client which positions it was skipped over."""
-        return self.subscriptions.gap(client, accounted + 1, last, "slow_consumer")
+        reason = "slow_consumer" if accounted < last else "epoch_changed"
+        return self.subscriptions.gap(client, accounted + 1, last, reason)
 
     def _on_gone(self, client: Client, code: int) -> None:
         self.visits.ended(client, code, self.parking.reason)

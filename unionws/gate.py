@@ -36,8 +36,8 @@ from unionws.connections.query import read as read_query
 from unionws.doors import Denied, HttpRequest
 from unionws.errors import RequestError
 from unionws.pluginhost import PluginHost
+from unionws.resuming import Resume, parse_resume
 from unionws.settings import Settings
-from unionws.subscriptions import Resume, parse_resume
 
 CHALLENGE = (("WWW-Authenticate", 'Bearer realm="unionws"'),)
 TOO_MANY_FILTERS = Refuse(

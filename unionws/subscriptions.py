@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from unionws.broadcaster import envelopes
 from unionws.broadcaster.fanout import Fanout
@@ -17,8 +18,10 @@ from unionws.errors import RequestError
 from unionws.frames import Frame
 from unionws.history.ring import Ring
 from unionws.model import JSON, TransfersRecord
+from unionws.resuming import Archive, Resume, Start, parse_resume, parse_snapshot
 
-MAX_SNAPSHOT = 100
+log = logging.getLogger("unionws.edge")
+
 MAX_SEARCHED = 2_000
 """Newest transfers a snapshot under a filter is looked for in."""
 
@@ -26,75 +29,11 @@ TRANSFERS = "transfers"
 Reply = Callable[[Mapping[str, JSON]], None]
 
 
-class Archive(Protocol):
-    """History on disk, read in a thread.
+@dataclass(slots=True, eq=False)
+class Lookup:
+    """A client whose place is being looked up on disk; ``key``: the group it joins in the end."""
 
-    Attributes:
-        lowest: lowest position it holds, as far as known; None when it holds nothing.
-    """
-
-    lowest: int | None
-
-    async def between(self, first: int, last: int) -> TransfersRecord:
-        """Transfers by position; those that have expired are missing at the front."""
-
-    async def position_before(self, cursor: str, back_ms: int) -> int | None:
-        """Position behind which all stands that was published from ``back_ms`` before ``cursor`` on.
-
-        None when nothing up to ``cursor`` is held.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Where a client wants to go on: a position, a cursor, or both (the position goes first)."""
-
-    epoch: str = ""
-    seq: int = 0
-    cursor: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a replay starts.
-
-    Attributes:
-        position: accounted for up to here.
-        lost: first and last position that cannot be replayed, and why; None: nothing is missing.
-    """
-
-    position: int
-    lost: tuple[int, int, str] | None = None
-
-
-def parse_resume(given: JSON) -> Resume | None:
-    """The ``resume`` of a subscribe.
-
-    Raises:
-        RequestError: ``invalid_message``.
-    """
-    if given is None:
-        return None
-    if isinstance(given, Mapping):
-        epoch, seq, cursor = given.get("epoch", ""), given.get("seq", 0), given.get("cursor", "")
-        texts = isinstance(epoch, str) and isinstance(cursor, str)
-        number = isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq < 1 << 62
-        if texts and number and (epoch or cursor):
-            return Resume(epoch, seq, cursor)
-    raise RequestError("invalid_message", "resume must be {epoch, seq} or {cursor}")
-
-
-def parse_snapshot(given: JSON) -> int:
-    """The ``snapshot`` of a subscribe: how many of the newest transfers to send first.
-
-    Raises:
-        RequestError: ``invalid_message``.
-    """
-    if given is None:
-        return 0
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_SNAPSHOT:
-        raise RequestError("invalid_message", f"snapshot must be a whole number from 0 to {MAX_SNAPSHOT}")
-    return given
+    key: GroupKey
 
 
 def _without_transfers(key: GroupKey) -> GroupKey:
@@ -136,36 +75,40 @@ class Subscriptions:
         self._now_ms = now_ms
         self._archive = archive
         self._back_ms = back_ms
+        self._lookups: dict[Client, Lookup] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.replayer = Replayer(
-            fanout, fields, self, send=send, tell_gap=self._tell_expired, hand_over=self._hand_over
+            fanout, fields, self, send=send, tell_gap=self._tell_gap, hand_over=self._hand_over
         )
 
     # -- groups ---------------------------------------------------------------------------------
 
     def join(self, client: Client, key: GroupKey) -> None:
         """Put a client into the group of ``key``, from the next record on."""
-        self.replayer.cancel(client)
+        self._forget(client)
         self._groups.join(client, key, self._fanout.seq)
 
     def leave(self, client: Client) -> None:
         """Take a client out of everything."""
-        self.replayer.cancel(client)
+        self._forget(client)
         self._groups.leave(client)
+
+    def _forget(self, client: Client) -> None:
+        self.replayer.cancel(client)
+        self._lookups.pop(client, None)
 
     def set_filter(self, client: Client, fields: Mapping[str, JSON], *, replace_all: bool) -> None:
         """Give a client another filter; a replay under way goes on with it."""
         key = self.key(client)
         wanted = self._fields.parse(fields, MATCH_ALL if replace_all else key.filter)
-        job = self.replayer.job(client)
         self._check_room(replace(key, filter=wanted))
-        self._move(client, replace(key, filter=wanted), job.position if job else None)
+        self._change(client, replace(key, filter=wanted))
 
     def key(self, client: Client) -> GroupKey:
         """What a client is subscribed to; while it is replayed to, what it will be."""
-        job = self.replayer.job(client)
-        if job is not None:
-            return job.key
+        waiting = self.replayer.job(client) or self._lookups.get(client)
+        if waiting is not None:
+            return waiting.key
         group: Group = client.group
         return group.key
 
@@ -173,9 +116,7 @@ class Subscriptions:
         """Leave a channel."""
         self._known(channel)
         key = self.key(client)
-        job = self.replayer.job(client)
-        position = job.position if job is not None and channel != TRANSFERS else None
-        self._move(client, replace(key, channels=key.channels - {channel}), position)
+        self._change(client, replace(key, channels=key.channels - {channel}))
 
     def _check_room(self, key: GroupKey) -> None:
         if not self._groups.has_room(key):
@@ -189,13 +130,14 @@ class Subscriptions:
             known = ", ".join(sorted(self._channels))
             raise RequestError("unknown_channel", f"unknown channel {channel[:60]!r}; known: {known}")
 
-    def _move(self, client: Client, key: GroupKey, replay_from: int | None) -> None:
-        """Into another group; with ``replay_from`` without transfers, until the replay is over."""
-        if replay_from is None or TRANSFERS not in key.channels:
+    def _change(self, client: Client, key: GroupKey) -> None:
+        """Into another group; a replay under way, or about to be, goes on for that one."""
+        waiting = self.replayer.job(client) or self._lookups.get(client)
+        if waiting is None or TRANSFERS not in key.channels:
             self.join(client, key)
             return
-        self.join(client, _without_transfers(key))
-        self.replayer.start(client, key, replay_from)
+        waiting.key = key
+        self._groups.join(client, _without_transfers(key), self._fanout.seq)
 
     # -- subscribing and resuming ---------------------------------------------------------------
 
@@ -217,8 +159,7 @@ class Subscriptions:
             raise RequestError(
                 "invalid_message", "filter, resume and snapshot are for the channel 'transfers'"
             )
-        job = self.replayer.job(client)
-        self._move(client, key, job.position if job else None)
+        self._change(client, key)
         reply(self._subscribed(channel, key, recovered=True, replaying=False))
 
     def begin(
@@ -236,25 +177,40 @@ class Subscriptions:
             return
         # What is on disk is looked up first; meanwhile the client gets everything but transfers.
         self.join(client, _without_transfers(key))
-        task = asyncio.ensure_future(self._begin_later(client, key, wanted, reply))
+        lookup = self._lookups[client] = Lookup(key)
+        task = asyncio.ensure_future(self._begin_later(client, lookup, wanted, reply))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin_later(self, client: Client, key: GroupKey, wanted: Resume, reply: Reply) -> None:
-        group = client.group
-        assert self._archive is not None
-        position = await self._archive.position_before(wanted.cursor, self._back_ms)
-        start = self._expired(0) if position is None else Start(position)
+    async def _begin_later(self, client: Client, lookup: Lookup, wanted: Resume, reply: Reply) -> None:
+        epoch = self._fanout.epoch
+        position = await self._look_up(wanted.cursor)
 
         def go_on() -> None:
-            if client.fd >= 0 and client.group is group:  # not if it has asked for something else
-                self._begin_at(client, key, start, reply)
+            if self._lookups.get(client) is not lookup:  # gone, or it has asked for something else
+                return
+            if self._fanout.epoch != epoch or self._ring.epoch not in ("", epoch):
+                head = self._fanout.seq
+                start = Start(head, (wanted.seq + 1, head, "epoch_changed"))
+            else:
+                start = self._expired(0) if position is None else Start(min(position, self._fanout.seq))
+            self._begin_at(client, lookup.key, start, reply)
 
         self._fanout.between(go_on)
 
+    async def _look_up(self, cursor: str) -> int | None:
+        assert self._archive is not None
+        try:
+            return await self._archive.position_before(cursor, self._back_ms)
+        except Exception:
+            log.exception("history cannot be read")
+            return None
+
     def _begin_at(self, client: Client, key: GroupKey, start: Start, reply: Reply) -> None:
         behind = start.position < self._fanout.seq
-        self._move(client, key, start.position if behind else None)
+        self.join(client, _without_transfers(key) if behind else key)
+        if behind:
+            self.replayer.start(client, key, start.position)
         reply(self._subscribed(TRANSFERS, key, recovered=start.lost is None, replaying=behind))
         if start.lost is not None:
             self._send(client, self.gap(client, *start.lost))
@@ -262,6 +218,8 @@ class Subscriptions:
     def _locate(self, wanted: Resume) -> Start | None:
         """Where to start, or None when the disk has to be asked."""
         head = self._fanout.seq
+        if len(self._ring) and self._ring.epoch != self._fanout.epoch:  # about to be delivered
+            return Start(head, (wanted.seq + 1, head, "epoch_changed"))
         if wanted.epoch and wanted.epoch == self._fanout.epoch:
             if wanted.seq + 1 < self._lowest():
                 return self._expired(wanted.seq + 1)
@@ -272,9 +230,7 @@ class Subscriptions:
         since = (published or 0) - self._back_ms
         if published is not None and self._ring.reaches(since):
             return Start(min(self._ring.position_at(since), head))
-        if self._archive is not None:
-            return None
-        return Start(min(self._ring.position_at(since), head)) if published else self._expired(0)
+        return self._expired(0) if self._archive is None else None
 
     def _expired(self, first: int) -> Start:
         lowest = self._lowest()
@@ -323,13 +279,20 @@ class Subscriptions:
         return self._ring.between(first, last, self._now_ms())
 
     async def fetch(self, first: int, last: int) -> TransfersRecord:
-        """Transfers from disk."""
+        """Transfers from disk; none where it cannot be read, or has another numbering."""
+        nothing = TransfersRecord(self._fanout.epoch, last, self._fanout.cursor, False, self._now_ms(), ())
         if self._archive is None:
-            return TransfersRecord(self._fanout.epoch, last, self._fanout.cursor, False, self._now_ms(), ())
-        return await self._archive.between(first, last)
+            return nothing
+        try:
+            record = await self._archive.between(first, last)
+        except Exception:
+            log.exception("history cannot be read")
+            return nothing
+        return record if record.epoch == self._fanout.epoch else nothing
 
-    def _tell_expired(self, job: Job, first: int, last: int) -> None:
-        self._send(job.client, self.gap(job.client, first, last, "history_expired"))
+    def _tell_gap(self, job: Job, first: int, last: int) -> None:
+        reason = "history_expired" if job.epoch == self._fanout.epoch else "epoch_changed"
+        self._send(job.client, self.gap(job.client, first, last, reason))
         job.told = last
 
     def _hand_over(self, job: Job) -> None:

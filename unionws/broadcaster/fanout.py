@@ -102,9 +102,10 @@ class Fanout:
         return bool(self._targets)
 
     def position(self, epoch: str, seq: int, cursor: str) -> None:
-        """Go on at another position. Nothing before it was delivered, so every group starts there."""
-        for group in self._groups:
-            group.seq = seq
+        """Take over a position. A new epoch counts anew, so every group starts there."""
+        if epoch != self.epoch:
+            for group in self._groups:
+                group.seq = seq
         self.epoch, self.seq, self.cursor = epoch, seq, cursor
 
     def submit(self, record: Record) -> None:
@@ -268,10 +269,10 @@ class Fanout:
         self, record: TransfersRecord, cache: dict[object, Frame]
     ) -> list[tuple[Group, Frame]]:
         before = record.seq - len(record.items)
-        if record.epoch != self.epoch or before > self.seq:  # a new epoch, or the bus has lost something
+        if record.epoch != self.epoch:
             self.position(record.epoch, before, record.cursor)
+        rendered = self._render_hole(before, record.timestamp) if before > self.seq else []
         self.seq, self.cursor = record.seq, record.cursor
-        rendered = []
         for group, indices in self._groups.index.match(record.items).items():
             key = (record.seq, tuple(indices), group.seq, group.key.form, group.key.deflate)
             frame = cache.get(key)
@@ -280,6 +281,17 @@ class Fanout:
                 frame = cache[key] = self.frame(messages, group.key.deflate, prev=group.seq, seq=record.seq)
             group.seq = record.seq
             rendered.append((group, frame))
+        return rendered
+
+    def _render_hole(self, last: int, timestamp: int) -> list[tuple[Group, Frame]]:
+        """The bus has lost what lies between the position and ``last``: a gap for every group, in order."""
+        data = {"channel": "transfers", "fromSeq": self.seq + 1, "toSeq": last, "reason": "history_expired"}
+        payload = envelopes.message("gap", timestamp, data=data, epoch=self.epoch, seq=last)
+        made = {deflate: self.frame([payload], deflate).data for deflate in (False, True)}
+        rendered = []
+        for group in self._groups.listening("transfers"):
+            rendered.append((group, Frame(made[group.key.deflate], group.seq, last)))
+            group.seq = last
         return rendered
 
     def _broadcast(

@@ -51,13 +51,14 @@ class Job:
 
     Attributes:
         key: the group it joins when done.
-        position: accounted for so far.
+        epoch, position: accounted for so far.
         told: position of the last frame it was sent.
         count: transfers it was sent.
     """
 
     client: Any
     key: GroupKey
+    epoch: str
     position: int
     told: int
     count: int = 0
@@ -97,7 +98,7 @@ class Replayer:
 
     def start(self, client: Any, key: GroupKey, position: int) -> None:
         """Replay to ``client`` all behind ``position`` that ``key`` wants, then hand it over."""
-        self._jobs[client] = Job(client, key, position, position)
+        self._jobs[client] = Job(client, key, self._fanout.epoch, position, position)
         if self._task is None:
             self._task = asyncio.ensure_future(self._run())
 
@@ -137,6 +138,9 @@ class Replayer:
         return moved
 
     async def _step(self, job: Job) -> bool:
+        if job.epoch != self._fanout.epoch:
+            self._tell_gap(job, job.position + 1, self._fanout.seq)
+            job.epoch, job.position = self._fanout.epoch, self._fanout.seq
         if job.position >= self._fanout.seq:
             self._fanout.between(lambda: self._finish(job))
             return self._jobs.get(job.client) is not job
@@ -146,6 +150,8 @@ class Replayer:
             record = await self._past.fetch(first, last)
             if self._jobs.get(job.client) is not job:
                 return True
+        if record.epoch != job.epoch:
+            return False  # the new epoch is about to be delivered
         expired = last - first + 1 - len(record.items)
         if expired > 0:
             self._tell_gap(job, first, first + expired - 1)

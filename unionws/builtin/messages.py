@@ -101,7 +101,9 @@ def unsubscribe(context: RequestContext, message: Mapping[str, JSON]) -> None:
     """Leave a channel."""
     channel = _text(_data(message), "channel")
     context.unsubscribe(channel)
-    context.reply("unsubscribed", {"channel": channel})
+    position = context.position()
+    at = {"epoch": position["epoch"], "seq": position["seq"]}  # the next frame follows on this
+    context.reply("unsubscribed", {"channel": channel, **at})
 
 
 def list_subscriptions(context: RequestContext, _message: Mapping[str, JSON]) -> None:

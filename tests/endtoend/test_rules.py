@@ -1,0 +1,207 @@
+"""Whatever happens, in whatever order: a client that keeps the rules has everything, or was told.
+
+Publishing, filter changes, slow reading, drops, resumes by position and by cursor, subscriptions
+anew, edges that die, ingests that lose their numbering, and a bus that loses records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.endtoend.follower import ALL, Follower, Wish
+from tests.endtoend.world import World
+from unionws.broadcaster import fanout, replay
+from unionws.model import Fragment
+
+CHAINS = ("a.1", "b.2")
+WALLETS = ("0x" + "11" * 20, "0x" + "22" * 20)
+WISHES = st.sampled_from(
+    [ALL, *(Wish("fromChains", chain) for chain in CHAINS), *(Wish("wallets", wallet) for wallet in WALLETS)]
+)
+WHO = st.integers(0, 3)
+SLACK_MS = 3_000
+"""Rows come behind the cursor by less than the overlap of a resume by cursor."""
+
+# (source, sender, by how many milliseconds it is late)
+TRANSFER = st.tuples(st.sampled_from(CHAINS), st.sampled_from(WALLETS), st.sampled_from([0, 0, 0, SLACK_MS]))
+BATCH = st.lists(TRANSFER, min_size=1, max_size=5)
+
+
+@contextmanager
+def small() -> Iterator[None]:
+    """Turns, chunks and pauses so small that everything has to interleave."""
+    with (
+        patch.object(fanout, "SENDS_PER_SLICE", 1),
+        patch.object(replay, "CHUNK", 4),
+        patch.object(replay, "SLICE_SECONDS", -1.0),
+        patch.object(replay, "PAUSE_SECONDS", 0),
+        patch.object(replay, "WAIT_SECONDS", 0),
+    ):
+        yield
+
+
+class Rules(RuleBasedStateMachine):
+    """At most four followers of one service."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.small = small()
+        self.small.__enter__()
+        self.followers: list[Follower] = []
+        self.holes = False
+        self.count = 0
+
+    @initialize(disk=st.booleans())
+    def start(self, disk: bool) -> None:
+        self.world = World(disk)
+        self.publish([(CHAINS[0], WALLETS[0], 0)], 0, 1)
+
+    def some(self, who: int) -> Follower:
+        return self.followers[who % len(self.followers)]
+
+    # -- the service ----------------------------------------------------------------------------
+
+    def items(self, batch: list[tuple[str, str, int]]) -> list[Fragment]:
+        self.world.clock.advance(1.0)
+        return [self.item(*transfer) for transfer in batch]
+
+    def item(self, source: str, sender: str, late: int) -> Fragment:
+        self.count += 1
+        when = int(self.world.clock.time() * 1000) - late
+        key = f"{when}-{self.count:05}"
+        body = f'{{"sort_order":"{key}","pad":"{"x" * 300}"}}'.encode()
+        return Fragment(key, source, "c.3", sender, WALLETS[1], "u", "0x75", "1", False, when, body)
+
+    @rule(batch=BATCH, more=st.integers(0, 2), turns=st.integers(0, 3))
+    def publish(self, batch: list[tuple[str, str, int]], more: int, turns: int) -> None:
+        for _ in range(1 + more):
+            self.world.publish(self.items(batch))
+        self.world.turn(turns)
+
+    @rule(count=st.integers(1, 20))
+    def turn(self, count: int) -> None:
+        self.world.turn(count)
+
+    @rule(batch=BATCH)
+    def lose_on_the_bus(self, batch: list[tuple[str, str, int]]) -> None:
+        self.holes = True
+        self.world.publish(self.items(batch), delivered=False)
+
+    @rule()
+    def kill_edge(self) -> None:
+        self.world.kill_edge()
+
+    @rule(anew=st.booleans())
+    def change_epoch(self, anew: bool) -> None:
+        self.world.new_epoch(anew=anew)
+
+    @rule()
+    def expire(self) -> None:
+        self.world.expire()
+
+    @rule()
+    def heartbeat(self) -> None:
+        self.world.heartbeat()
+
+    # -- the clients ----------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.followers) < 4)
+    @rule(wish=WISHES, read=st.booleans())
+    def connect(self, wish: Wish, read: bool) -> None:
+        follower = Follower(self.world.ledger)
+        follower.wish = wish
+        self.followers.append(follower)
+        self.world.open(follower, None)
+        if read:
+            follower.read(65_536)
+
+    @precondition(lambda self: self.followers)
+    @rule(who=WHO, size=st.sampled_from([1, 300, 2_000, 65_536]), turns=st.integers(0, 2))
+    def read(self, who: int, size: int, turns: int) -> None:
+        self.some(who).read(size)
+        self.world.turn(turns)
+
+    @precondition(lambda self: self.followers)
+    @rule(who=WHO)
+    def drop(self, who: int) -> None:
+        self.some(who).drop()
+
+    @precondition(lambda self: self.followers)
+    @rule(who=WHO, by_seq=st.booleans(), by_cursor=st.booleans())
+    def reconnect(self, who: int, by_seq: bool, by_cursor: bool) -> None:
+        follower = self.some(who)
+        follower.drop()
+        self.world.turn()
+        self.world.open(follower, follower.resume(by_seq, by_cursor))
+
+    @precondition(lambda self: self.followers)
+    @rule(who=WHO, wish=WISHES)
+    def set_filter(self, who: int, wish: Wish) -> None:
+        self.some(who).request("setFilter", wish, channel="transfers", filter=wish.json())
+
+    @precondition(lambda self: self.followers)
+    @rule(
+        who=WHO, wish=WISHES, resume=st.booleans(), by_cursor=st.booleans(), snapshot=st.sampled_from([0, 0, 3])
+    )
+    def subscribe(self, who: int, wish: Wish, resume: bool, by_cursor: bool, snapshot: int) -> None:
+        follower = self.some(who)
+        place = follower.resume(not by_cursor, by_cursor) if resume else None
+        more = {"snapshot": snapshot} if snapshot else {}
+        follower.request("subscribe", wish, place, channel="transfers", filter=wish.json(), **more)
+
+    @precondition(lambda self: self.followers)
+    @rule(who=WHO, type=st.sampled_from(["subscribe", "unsubscribe"]))
+    def other_channel(self, who: int, type: str) -> None:
+        self.some(who).request(type, channel="status")
+
+    # -- the judgement --------------------------------------------------------------------------
+
+    @invariant()
+    def nobody_is_refused(self) -> None:
+        assert not [error for follower in self.followers for error in follower.errors]
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "world"):
+                self.judge()
+        finally:
+            for follower in self.followers:
+                follower.drop()
+            if hasattr(self, "world"):
+                self.world.close()
+            self.small.__exit__(None, None, None)
+
+    def judge(self) -> None:
+        """All come back, read all there is, and get the next transfers live."""
+        self.settle()
+        batch = [(chain, wallet, 0) for chain in CHAINS for wallet in WALLETS]
+        for _ in range(2):
+            self.world.publish(self.items(batch))
+            self.settle()
+        for follower in self.followers:
+            lost = follower.lost()
+            assert not lost, f"lost without a word: {lost}"
+            assert self.holes or not follower.false_gaps, follower.false_gaps
+
+    def settle(self) -> None:
+        """Everybody is connected and has read everything, and the service has nothing left to do."""
+        quiet = 0
+        while quiet < 6:
+            self.world.turn(4)
+            moved = [follower.read(65_536) for follower in self.followers]
+            quiet = 0 if any(moved) or len(self.world.edge.subscriptions.replayer) else quiet + 1
+            for follower in self.followers:
+                if follower.peer is None or follower.close_code is not None:
+                    follower.drop()
+                    self.world.open(follower, follower.resume(by_seq=True, by_cursor=False))
+                    quiet = 0
+
+
+TestRules = Rules.TestCase
+TestRules.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
