@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unionws.errors import UnionwsError
+from unionws.errors import SettingsError, UnionwsError
 from unionws.pluginhost import PluginHost
 from unionws.settings import Loaded, Settings, read_settings
 from unionws.settings_values import Row
@@ -66,3 +66,23 @@ def inspect(
     host.use(loaded.settings)
     problems += [str(problem) for problem in host.problems()]
     return loaded, host, problems
+
+
+def places_of_plugins(file: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Settings as far as they can be read without any plugin: enough to know where plugins are.
+
+    Raises:
+        SettingsError: a setting of unionws itself is wrong.
+    """
+    found: list[Settings] = []
+
+    def stop(settings: Settings) -> list[Row]:
+        found.append(settings)
+        return []
+
+    try:
+        read_settings(file, overrides, environ, stop)
+    except SettingsError as error:
+        if any("unknown setting" not in problem for problem in error.problems):
+            raise
+    return found[0]

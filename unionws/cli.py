@@ -1,4 +1,4 @@
-"""The command line: ``unionws serve | simulate | check | plugins | tail``.
+"""The command line: ``unionws serve | simulate | check | plugins | tail | new-plugin``.
 
 Each command imports what it needs when it runs, so that ``--help`` is quick and a broken part
 does not take the other commands down. Exit codes: 0 fine, 1 a problem (said on stderr), 2 usage.
@@ -23,6 +23,7 @@ DEFAULT_RATE = 5.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit code."""
     parsed = build_parser().parse_args(arguments)
+    parsed.arguments = sys.argv[1:] if arguments is None else arguments
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         code = command(parsed)
@@ -61,10 +62,33 @@ def serve(parsed: argparse.Namespace) -> int:
 
     if parsed.faults and parsed.simulate is None:
         raise UnionwsError("--faults needs --simulate: only the embedded indexer shows faults")
+    if parsed.dev:
+        return _serve_again(parsed)
     loaded, host = assemble(*_given(parsed), app.BUILTINS)
     configure_logs(loaded.settings)
     use_all_files()
     return app.serve(loaded.settings, host=host, simulate=parsed.simulate, faults=parsed.faults)
+
+
+def _serve_again(parsed: argparse.Namespace) -> int:
+    from unionws.assembly import places_of_plugins
+    from unionws.development import module_place, serve_again
+
+    file, overrides, environ = _given(parsed)
+    settings = places_of_plugins(file, overrides, environ)
+    modules = [place for name in settings.PLUGINS for place in module_place(name)]
+    places = [Path(settings.PLUGINS_DIR), *([file] if file else []), *modules]
+    return serve_again(parsed.arguments, places)
+
+
+def new_plugin(parsed: argparse.Namespace) -> int:
+    """Write a package with a working plugin, its entry point and its test."""
+    from unionws.scaffold import create
+
+    files = create(parsed.name, parsed.folder)
+    print(*files, sep="\n")
+    print(f"next: cd {files[0].parent} && pip install -e '.[test]' && pytest")
+    return 0
 
 
 def simulate(parsed: argparse.Namespace) -> int:
@@ -148,6 +172,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_settings(_command(commands, "check", check))
     _add_settings(_command(commands, "plugins", plugins))
     _add_tail(_command(commands, "tail", tail))
+    _add_new_plugin(_command(commands, "new-plugin", new_plugin))
     return parser
 
 
@@ -186,6 +211,16 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
         help=f"use the embedded indexer as upstream, at RATE transfers a second ({DEFAULT_RATE:g})",
     )
     _add_faults(command)
+    command.add_argument(
+        "--dev", action="store_true", help="start again whenever a plugin or the settings file changes"
+    )
+
+
+def _add_new_plugin(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="lower-case letters and digits, as in acme")
+    command.add_argument(
+        "--in", dest="folder", metavar="FOLDER", type=Path, default=Path(), help="where to write it"
+    )
 
 
 def _add_simulate(command: argparse.ArgumentParser) -> None:
