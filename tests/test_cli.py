@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -10,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -238,8 +238,12 @@ def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 def health(port: int) -> dict[str, Any]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
-        parsed: dict[str, Any] = json.load(answer)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/health")  # 503 until ingest has been heard of
+        parsed: dict[str, Any] = json.load(connection.getresponse())
+    finally:
+        connection.close()
     return parsed
 
 

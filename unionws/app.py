@@ -26,10 +26,12 @@ from unionws.ingest import Ingest
 from unionws.listening import listen
 from unionws.pluginhost import PluginHost
 from unionws.pluginservice import Doors
+from unionws.reloading import Live
 from unionws.server import EdgeServer
 from unionws.settings import Settings
 from unionws.source.simulator import Simulator, parse_faults
 from unionws.supervisor import Child, Supervisor
+from unionws.ticker import Ticker
 
 log = logging.getLogger("unionws.app")
 
@@ -43,7 +45,7 @@ BUILTINS: tuple[tuple[str, object], ...] = (
 )
 """The product's own features, through the same hooks as everybody's."""
 
-REPORT_INTERVAL_MS = 1000
+REPORT_INTERVAL = 1.0
 HISTORY_INTERVAL_MS = 10_000
 INDEXER = "indexer"
 """Name of the source that GRAPHQL_ENDPOINT belongs to."""
@@ -111,15 +113,16 @@ async def run_ingest(
 async def run_edge(
     edge: Edge,
     bus: Any,
-    settings: Settings,
+    live: Live,
     archive: Reader,
     listener: socket.socket,
     stopping: asyncio.Event,
 ) -> None:
     """One edge until ``stopping``."""
-    server = EdgeServer(edge, settings, SystemClock())
+    server = EdgeServer(edge, live.settings, SystemClock())
+    live.on_change(server.reload)
     bus.subscribe(edge.on_record)
-    reporter = PeriodicCallback(lambda: bus.report(edge.name, server.views.counters()), REPORT_INTERVAL_MS)
+    reporter = Ticker(lambda: bus.report(edge.name, server.views.counters()), REPORT_INTERVAL)
     looker = PeriodicCallback(archive.refresh, HISTORY_INTERVAL_MS)
     await archive.refresh()
     server.start([listener])
@@ -134,7 +137,7 @@ async def run_edge(
 
 
 async def run_single(
-    settings: Settings,
+    live: Live,
     host: PluginHost,
     folder: StateFolder,
     listener: socket.socket,
@@ -144,11 +147,11 @@ async def run_single(
     """Ingest and one edge in this process, until ``stopping``."""
     bus = LocalBus()
     archive = Reader(folder.database)
-    edge = Edge(settings, host, SystemClock(), archive=archive)
+    edge = Edge(live.settings, host, SystemClock(), archive=archive)
     edge_stopping = asyncio.Event()
-    edge_task = asyncio.ensure_future(run_edge(edge, bus, settings, archive, listener, edge_stopping))
+    edge_task = asyncio.ensure_future(run_edge(edge, bus, live, archive, listener, edge_stopping))
     try:
-        await run_ingest(settings, host, bus, folder, simulator, stopping)
+        await run_ingest(live.settings, host, bus, folder, simulator, stopping)
     finally:
         edge_stopping.set()
         await edge_task
@@ -163,7 +166,12 @@ def edge_count(settings: Settings) -> int:
 
 
 def serve(
-    settings: Settings, *, simulate: float | None = None, faults: str = "", host: PluginHost | None = None
+    settings: Settings,
+    *,
+    simulate: float | None = None,
+    faults: str = "",
+    host: PluginHost | None = None,
+    read: Callable[[], Settings] | None = None,
 ) -> int:
     """Run the service until SIGTERM or SIGINT.
 
@@ -171,6 +179,7 @@ def serve(
         host: the plugins, loaded; None: load them.
         simulate: transfers a second of the embedded indexer; None: use GRAPHQL_ENDPOINT.
         faults: what the embedded indexer does wrong, such as ``late=0.2``.
+        read: reads the settings again, at SIGHUP.
 
     Returns:
         The exit code: 0 after a graceful stop.
@@ -178,7 +187,7 @@ def serve(
     Raises:
         UnionwsError: the service cannot start.
     """
-    simulator = None
+    live, simulator = Live(settings, read), None
     if simulate is not None:
         simulator = Simulator(rate=simulate, seed=SEED, faults=parse_faults(faults))
     host = load_plugins(settings) if host is None else host
@@ -190,14 +199,14 @@ def serve(
     listeners = listen(settings, max(1, edges))
     if edges == 0:
         work = lambda stopping: run_single(  # noqa: E731
-            settings, host, folder, listeners[0], simulator, stopping
+            live, host, folder, listeners[0], simulator, stopping
         )
-        return run_process(host, settings, work)
+        return run_process(host, live, work)
 
     def ingest(stopping: asyncio.Event, bus: unix.UnixBus) -> Awaitable[None]:
         return run_ingest(settings, host, bus, folder, simulator, stopping)
 
-    supervisor = supervise(settings, host, folder, listeners, ingest)
+    supervisor = supervise(live, host, folder, listeners, ingest)
     supervisor.start()
     supervisor.wait()
     log.info("stopped")
@@ -205,7 +214,7 @@ def serve(
 
 
 def supervise(
-    settings: Settings,
+    live: Live,
     host: PluginHost,
     folder: StateFolder,
     listeners: Sequence[socket.socket],
@@ -215,7 +224,7 @@ def supervise(
     bus_listener, address = unix.listen()
 
     def ingest_process(alive: int) -> int:
-        bus = unix.UnixBus(bus_listener, settings.HISTORY_RING)
+        bus = unix.UnixBus(bus_listener, live.settings.HISTORY_RING)
 
         host.doors.role = "ingest"
 
@@ -225,38 +234,39 @@ def supervise(
             await bus.flush()
             bus.stop()
 
-        return run_process(host, settings, work, alive)
+        return run_process(host, live, work, alive)
 
     def edge_process(number: int) -> Callable[[int], int]:
         async def work(stopping: asyncio.Event) -> None:
             folder.release()  # it only reads there
             archive = Reader(folder.database)
-            edge = Edge(settings, host, SystemClock(), f"e{number}", share=len(listeners), archive=archive)
+            share = len(listeners)
+            edge = Edge(live.settings, host, SystemClock(), f"e{number}", share=share, archive=archive)
             bus = unix.UnixBusEdge(address, edge.name, edge.position)
-            await run_edge(edge, bus, settings, archive, listeners[number], stopping)
+            await run_edge(edge, bus, live, archive, listeners[number], stopping)
             await bus.stop()
 
         def run(alive: int) -> int:
             host.doors.role = "edge"
-            return run_process(host, settings, work, alive)
+            return run_process(host, live, work, alive)
 
         return run
 
     edges = [Child(f"edge{number}", edge_process(number)) for number in range(len(listeners))]
-    return Supervisor(Child("ingest", ingest_process), edges, listeners)
+    return Supervisor(Child("ingest", ingest_process), edges, listeners, live.reload)
 
 
-def run_process(host: PluginHost, settings: Settings, work: Run, alive: int | None = None) -> int:
+def run_process(host: PluginHost, live: Live, work: Run, alive: int | None = None) -> int:
     """Run a process's work on a fresh loop until a signal, or until the parent is gone.
 
     Args:
         alive: reading end of the supervisor's pipe.
     """
-    asyncio.run(_until_told(host, settings, work, alive))
+    asyncio.run(_until_told(host, live, work, alive))
     return 0
 
 
-async def _until_told(host: PluginHost, settings: Settings, work: Run, alive: int | None) -> None:
+async def _until_told(host: PluginHost, live: Live, work: Run, alive: int | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -265,6 +275,7 @@ async def _until_told(host: PluginHost, settings: Settings, work: Run, alive: in
         stopping.set()
 
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, live.reload)
     if alive is None:
         loop.add_signal_handler(signal.SIGINT, stopping.set)
     else:

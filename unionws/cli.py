@@ -14,7 +14,7 @@ from pathlib import Path
 
 from unionws import __version__
 from unionws.errors import SettingsError, UnionwsError
-from unionws.settings import Loaded, Settings
+from unionws.settings import Loaded, Settings, read_settings
 
 DEFAULT_FILE = Path("conf/settings.py")
 DEFAULT_RATE = 5.0
@@ -67,7 +67,11 @@ def serve(parsed: argparse.Namespace) -> int:
     loaded, host = assemble(*_given(parsed), app.BUILTINS)
     configure_logs(loaded.settings)
     use_all_files()
-    return app.serve(loaded.settings, host=host, simulate=parsed.simulate, faults=parsed.faults)
+
+    def read() -> Settings:
+        return read_settings(*_given(parsed), lambda _: host.setting_rows()).settings
+
+    return app.serve(loaded.settings, host=host, simulate=parsed.simulate, faults=parsed.faults, read=read)
 
 
 def _serve_again(parsed: argparse.Namespace) -> int:

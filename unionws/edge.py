@@ -189,7 +189,7 @@ class Edge:
 
     def reload(self, settings: Settings) -> None:
         """Go on by other settings; clients they do not allow any more are told and closed."""
-        before, revoked = self.settings, self.gate.reload(settings)
+        before, revoked = self.settings, self.gate.reload(settings, self.parking)
         self._apply(settings)
         self.greeting.server_info(self._server_info())
         for client in revoked:

@@ -122,20 +122,24 @@ class Gate:
     def _take(self, settings: Settings) -> None:
         self._settings = settings
         self.proxies = Proxies(settings.TRUSTED_PROXIES)
-        self.credentials = credentials(settings)
+        self._signing = signing(settings)
+        self.credentials = Credentials(settings.API_KEYS, *self._signing)
         self.admission.bounds = bounds(settings, self._room)
 
-    def reload(self, settings: Settings) -> list[Client]:
-        """Judge by other settings from now on; clients whose credentials do not hold any more."""
-        tokens_hold = signing(settings) == signing(self._settings)
+    def reload(self, settings: Settings, inside: Iterable[Client]) -> list[Client]:
+        """Judge by other settings from now on; those inside whose credentials do not hold any more."""
+        signed, trusted = self._signing, self._settings.TRUSTED_PROXIES
         required = self.credentials.required
         self._take(settings)
         self._plans.cache_clear()
-        names = self.credentials.names
+        if trusted != settings.TRUSTED_PROXIES:
+            self.admission.recount(self.proxies.limit_key(client.address) for client in inside)
+        names, tokens_hold = self.credentials.names, signed == self._signing
         return [
             client
             for client, name in self.admission.keys.items()
-            if required and not (name in names or (name.startswith("sub:") and tokens_hold))
+            if required and name.startswith(("key:", "sub:"))
+            if name not in names and not (name.startswith("sub:") and tokens_hold)
         ]
 
     # -- judging --------------------------------------------------------------------------------
@@ -276,11 +280,6 @@ def bounds(settings: Settings, room: int) -> Bounds:
         settings.MAX_HANDSHAKES_PER_IP,
         room,
     )
-
-
-def credentials(settings: Settings) -> Credentials:
-    """The keys and tokens the settings accept."""
-    return Credentials(settings.API_KEYS, *signing(settings))
 
 
 def signing(settings: Settings) -> tuple[str, str]:

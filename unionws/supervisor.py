@@ -28,7 +28,7 @@ YOUNG = 10.0
 INGEST_STOPS_WITHIN = 2.0
 STOP_WITHIN = 9.0
 POLL_SECONDS = 0.05
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -57,10 +57,18 @@ class Supervisor:
         first: stopped first (ingest), so that what it still publishes reaches the others.
         others: stopped after it.
         listeners: closed in ``first``, which serves no clients.
+        on_hangup: called at SIGHUP, before the children get it too.
     """
 
-    def __init__(self, first: Child, others: Sequence[Child], listeners: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        first: Child,
+        others: Sequence[Child],
+        listeners: Sequence[socket.socket],
+        on_hangup: Callable[[], None] = lambda: None,
+    ) -> None:
         self._first = first
+        self._on_hangup = on_hangup
         self._others = list(others)
         self._listeners = list(listeners)
         self._alive_read, self._alive_write = os.pipe()
@@ -90,12 +98,21 @@ class Supervisor:
             got = signal.sigtimedwait(SIGNALS, self._pause())
             if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
                 break
+            if got is not None and got.si_signo == signal.SIGHUP:
+                self._hang_up()
             self._reap()
             for child in self.children:
                 if not child.pid and child.start_at <= time.monotonic():
                     child.restarts += 1
                     self._fork(child)
         self.stop()
+
+    def _hang_up(self) -> None:
+        """Settings are to be read again: here, for children to come, and in each child."""
+        self._on_hangup()
+        for child in self.children:
+            if child.pid:
+                os.kill(child.pid, signal.SIGHUP)
 
     def _pause(self) -> float:
         waiting = [child.start_at - time.monotonic() for child in self.children if not child.pid]
@@ -148,6 +165,7 @@ class Supervisor:
             # A terminal's Ctrl-C goes to the whole group; only the parent acts on it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the child listens to it
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             code = child.run(self._alive_read)
         except BaseException:

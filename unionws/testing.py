@@ -41,6 +41,7 @@ from unionws.model import JSON, Chain, Transfer
 from unionws.pluginhost import PluginHost
 from unionws.pluginservice import Doors
 from unionws.pluginviews import PluginInfo
+from unionws.reloading import Live
 
 __all__ = ["Client", "ManualClock", "Server", "Upstream", "chain", "running_server", "transfer"]
 
@@ -324,7 +325,7 @@ class _Thread:
         self._host.doors = Doors(folder=folder.path / "plugins")
         self._host.start()
         try:
-            await app.run_single(settings, self._host, folder, self._listener, None, self._stopping)
+            await app.run_single(Live(settings), self._host, folder, self._listener, None, self._stopping)
         finally:
             self._host.stop()
             folder.release()

@@ -30,6 +30,7 @@ from unionws.history.reader import Reader
 from unionws.history.statefolder import StateFolder
 from unionws.listening import listen
 from unionws.model import ChartRecord, Fragment, StateRecord, TransfersRecord
+from unionws.reloading import Live
 from unionws.settings import Settings, load_settings
 from unionws.stats.collector import Collector
 
@@ -129,18 +130,18 @@ def run_one(settings: Settings, folder: StateFolder, options: argparse.Namespace
     async def work(stopping: asyncio.Event) -> None:
         bus, archive = LocalBus(), Reader(folder.database)
         edge = Edge(settings, host, SystemClock(), archive=archive)
-        serving = asyncio.ensure_future(run_edge(edge, bus, settings, archive, listener, stopping))
+        serving = asyncio.ensure_future(run_edge(edge, bus, Live(settings), archive, listener, stopping))
         say(listener, [os.getpid()])
         await asyncio.gather(serving, publish(bus, options, stopping))
 
-    run_process(host, settings, work)
+    run_process(host, Live(settings), work)
 
 
 def run_many(settings: Settings, folder: StateFolder, options: argparse.Namespace) -> None:
     """The publisher as the supervisor's first process, and edges of their own."""
     host, listeners = load_plugins(settings), listen(settings, options.edges)
     supervisor = supervise(
-        settings, host, folder, listeners, lambda stopping, bus: publish(bus, options, stopping)
+        Live(settings), host, folder, listeners, lambda stopping, bus: publish(bus, options, stopping)
     )
     supervisor.start()
     say(listeners[0], [os.getpid(), *supervisor.pids])

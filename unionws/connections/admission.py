@@ -9,7 +9,7 @@ over many edges is noticed once it has a good share of its limit on one of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from unionws.clock import Clock
@@ -139,9 +139,9 @@ class Admission:
         _less(self._addresses, address)
         _less(self._keys, self._key_of.pop(client, ""))
 
-    def holds(self, address: str) -> int:
-        """Open clients of an address in this edge."""
-        return self._addresses[address]
+    def recount(self, addresses: Iterable[str]) -> None:
+        """What limits count by has changed: the addresses of all that are inside, anew."""
+        self._addresses = Counter(address for address in addresses if address)
 
     @property
     def keys(self) -> Mapping[Client, str]:
