@@ -118,7 +118,11 @@ class Backlog:
         return self.size + len(frame.data) <= self._max_bytes and len(self._queue) < self._max_frames
 
     def _skip(self, frame: Frame, now: float) -> bool:
-        """Put one gap in the place of all transfers that wait, those of ``frame`` included."""
+        """Put one gap in the place of all transfers that wait, those of ``frame`` included.
+
+        It goes before the messages that are kept: a position in one of those would else tell a
+        client that leaves in between that it has what was dropped.
+        """
         begun = 1 if self._offset else 0
         waiting = [*self._queue, frame]
         started, waiting = waiting[:begun], waiting[begun:]
@@ -131,7 +135,7 @@ class Backlog:
         if self._gap is None:
             self._gap_from = dropped[0].prev
         self._gap = self._make_gap(self._gap_from, dropped[-1].seq)
-        self._queue = deque([*started, *kept, self._gap])
+        self._queue = deque([*started, self._gap, *kept])
         self.size = sum(len(queued.data) for queued in self._queue) - self._offset
         self.skips.append(now)
         self.skipped += 1
