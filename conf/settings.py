@@ -10,6 +10,7 @@
 # MAINNET_ONLY = False
 # LAST_SORT_ORDER = ""
 # OVERLAP_SECONDS = 15.0  # s
+# UPDATES_PER_MINUTE = 12  # requests
 
 # ---------------------------------------------------------------------------------------- Scheduling
 

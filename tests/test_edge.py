@@ -378,3 +378,27 @@ def test_plugin_channel_reaches_its_subscribers(service: Service) -> None:
         client.until("status")
         service.publish(MessageRecord(1, "acme.news", "acme.headline", b'"hi"'))
         assert client.ask({"type": "ping"})["type"] == "pong"
+
+
+def test_outcomes_reach_who_asks_for_them_and_whose_filter_passes_the_transfer(service: Service) -> None:
+    """On request only, unnumbered, with the filter of the transfers."""
+    passes, other = fragment(1), fragment(2, source="osmosis.osmosis-1")
+    with (
+        Talker(service.port, "?channels=transferUpdates&from=union.union-1") as asking,
+        Talker(service.port) as plain,
+    ):
+        plain.until("status")
+        assert asking.until("serverInfo")
+        for item in (other, passes):
+            data = json.dumps([{"sort_order": item.sort_order, "success": True}]).encode()
+            service.publish(MessageRecord(7, "transferUpdates", "transferUpdates", data, item))
+        assert asking.next() == {
+            "type": "transferUpdates",
+            "data": [{"sort_order": passes.sort_order, "success": True}],
+            "timestamp": 7,
+        }
+        assert plain.ask({"type": "ping"})["type"] == "pong"
+        reply = plain.ask({"type": "subscribe", "data": {"channel": "transferUpdates"}})
+        assert reply["data"]["channel"] == "transferUpdates"
+        service.publish(MessageRecord(8, "transferUpdates", "transferUpdates", b"[]", other))
+        assert plain.until("transferUpdates")["timestamp"] == 8

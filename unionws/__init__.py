@@ -17,9 +17,10 @@ from unionws.extensions import (
     Setting,
     Source,
     Statistic,
+    Watcher,
 )
 from unionws.hookspecs import hookimpl
-from unionws.model import JSON, Chain, EnrichedTransfer, Fragment, Transfer, TransfersRecord
+from unionws.model import JSON, Chain, EnrichedTransfer, Fragment, Transfer, TransfersRecord, TransferUpdate
 from unionws.pluginservice import Service
 
 __version__ = "0.1.0"
@@ -48,7 +49,9 @@ __all__ = [
     "Source",
     "Statistic",
     "Transfer",
+    "TransferUpdate",
     "TransfersRecord",
+    "Watcher",
     "__version__",
     "hookimpl",
 ]

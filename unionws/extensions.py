@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from unionws.model import JSON, Chain, EnrichedTransfer, Fragment, Transfer
+from unionws.model import JSON, Chain, EnrichedTransfer, Fragment, Transfer, TransferUpdate
 
 if TYPE_CHECKING:
     from unionws.clock import Clock
@@ -72,6 +72,7 @@ class Intake:
         resume_from: position up to which all was handed out before the restart; None: from now on.
         known: keys behind it that were handed out too.
         endpoint: the indexer's address.
+        on_updates: takes what became known later of transfers the feed was told to watch.
     """
 
     settings: Settings
@@ -81,6 +82,7 @@ class Intake:
     resume_from: str | None
     known: Collection[str]
     endpoint: str
+    on_updates: Callable[[Sequence[TransferUpdate]], None]
 
 
 class Feed(Protocol):
@@ -102,6 +104,14 @@ class Feed(Protocol):
 
     def stats(self) -> Mapping[str, JSON]:
         """At least ``state`` (``ok``, ``stale`` or ``down``) and ``lastSuccess`` (Unix ms or None)."""
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """A feed that also finds out what becomes of transfers, for ``transferUpdates``."""
+
+    def watch(self, transfers: Sequence[Fragment]) -> None:
+        """These were published; at the start also those published before it, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

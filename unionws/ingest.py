@@ -17,7 +17,7 @@ from unionws.clock import Clock, milliseconds
 from unionws.counting import Counting
 from unionws.enrich.names import chains_json
 from unionws.enrich.transfers import Enricher, fragment, with_fields
-from unionws.extensions import Intake, Statistic
+from unionws.extensions import Intake, Statistic, Watcher
 from unionws.history.positions import Progress
 from unionws.history.statefolder import StateFolder
 from unionws.history.store import Store
@@ -28,11 +28,13 @@ from unionws.model import (
     ChainsRecord,
     ChartRecord,
     EnrichedTransfer,
+    MessageRecord,
     Record,
     StateRecord,
     StatusRecord,
     Transfer,
     TransfersRecord,
+    TransferUpdate,
 )
 from unionws.pluginhost import PluginHost
 from unionws.scheduler.runner import Scheduler
@@ -41,6 +43,8 @@ from unionws.settings import Settings
 log = logging.getLogger("unionws.ingest")
 
 STATE_INTERVAL_MS = 1000
+UPDATES = "transferUpdates"
+"""Message type and channel of what becomes known of a transfer later."""
 
 
 class Bus(Protocol):
@@ -85,6 +89,7 @@ class Ingest:
             resume_from=store.position,
             known=store.known(),
             endpoint=endpoint or settings.GRAPHQL_ENDPOINT,
+            on_updates=self._on_updates,
         )
         self._feed = host.source().open(intake)
         self._enricher = Enricher()
@@ -117,7 +122,9 @@ class Ingest:
 
     def start(self) -> None:
         """Begin to poll and publish on the current IOLoop."""
-        self._bus.preload(self._store.tail(self._settings.HISTORY_RING))
+        tail = self._store.tail(self._settings.HISTORY_RING)
+        self._bus.preload(tail)
+        self._watch(tail)
         self._scheduler.start()
         self._feed.start()
         self._counting.start()
@@ -181,8 +188,23 @@ class Ingest:
         records = self._store.append(frames, self._now_ms())
         for record in records:
             self._bus.publish(record)
+        self._watch(records)
         for record in records:  # not before all are out: a plugin may take its time
             self._host.fire("published", record=record)
+
+    def _watch(self, records: Sequence[TransfersRecord]) -> None:
+        """What was published may have an outcome later."""
+        if isinstance(self._feed, Watcher):
+            self._feed.watch([item for record in records for item in record.items])
+
+    def _on_updates(self, updates: Sequence[TransferUpdate]) -> None:
+        """Each is a message of its own, for those whose filter passes that transfer."""
+        now = self._now_ms()
+        for update in updates:
+            known = {"sort_order": update.about.sort_order, "packet_hash": update.packet_hash}
+            facts = {name: value for name, value in known.items() if value is not None} | dict(update.facts)
+            data = ujson.dumps([facts], escape_forward_slashes=False).encode()
+            self._bus.publish(MessageRecord(now, UPDATES, UPDATES, data, update.about))
 
     def _progress(self) -> Progress | None:
         """How far polling is settled; not past a transfer that waits to be published."""

@@ -131,6 +131,20 @@ class Fragment:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferUpdate:
+    """What became known of a published transfer later.
+
+    Attributes:
+        about: the transfer, without its JSON.
+        facts: the fields that are new or have changed, under the indexer's names.
+    """
+
+    about: Fragment
+    packet_hash: str | None
+    facts: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
 class TransfersRecord:
     """At most five transfers (100 when late) that fell due together, in publishing order.
 

@@ -80,6 +80,13 @@ class Settings:
     OVERLAP_SECONDS: float = _setting(
         15.0, unit="s", low=0, high=600, help="How far back the re-scan for late rows reaches."
     )
+    UPDATES_PER_MINUTE: int = _setting(
+        12,
+        unit="requests",
+        low=0,
+        high=120,
+        help="Budget for reading transfers again, to tell when they were received or timed out; 0: never.",
+    )
     SPREAD_MS: int = _setting(
         3000,
         group="Scheduling",

@@ -280,3 +280,44 @@ def test_no_chain_breaks_the_list(rows):
     """Whatever the entries hold, the good one is listed."""
     chains = Decoder().chains({"v2_chains": [*rows, {"universal_chain_id": "union.union-1"}]}, "v2_chains")
     assert "union.union-1" in [chain.universal_chain_id for chain in chains]
+
+
+RECV = ("transfer_recv_timestamp", "transfer_recv_transaction_hash", "transfer_timeout_timestamp")
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "final"),
+    [
+        ({}, {}, False),
+        (
+            {"transfer_recv_timestamp": "2025-06-15T12:40:00Z", "transfer_recv_transaction_hash": "0xEF"},
+            {"transfer_recv_timestamp": "2025-06-15T12:40:00Z", "transfer_recv_transaction_hash": "0xEF"},
+            False,
+        ),
+        (
+            {"transfer_recv_timestamp": "2025-06-15T12:40:00Z", "success": False},
+            {"transfer_recv_timestamp": "2025-06-15T12:40:00Z", "success": False},
+            True,
+        ),
+        (
+            {"transfer_timeout_timestamp": "2025-06-15T14:00:00Z"},
+            {"transfer_timeout_timestamp": "2025-06-15T14:00:00Z"},
+            True,
+        ),
+        ({"success": "yes", "transfer_timeout_timestamp": "0001-01-01T00:00:00Z"}, {}, False),
+    ],
+)
+def test_an_outcome_is_what_is_known_of_it(changes, facts, final):
+    """Only known fields are told; nothing follows a time-out, or a receipt whose success is known."""
+    outcomes = Decoder().outcomes({"rows": [row("1", **changes), {"sort_order": None}]}, "rows")
+    assert [(each.sort_order, each.packet_hash) for each in outcomes] == [("1", "0x" + "ab" * 32)]
+    assert (outcomes[0].facts, outcomes[0].final) == (facts, final)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(["packet_hash", "success", *RECV]), JUNK))
+def test_no_row_breaks_its_outcome(changes):
+    """Whatever a field holds, what is told can be encoded."""
+    outcomes = Decoder().outcomes({"rows": [row("1", **changes)]}, "rows")
+    assert [each.sort_order for each in outcomes] == ["1"]
+    assert all(type(value) is bool or is_text(value) for value in outcomes[0].facts.values())

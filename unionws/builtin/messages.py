@@ -19,6 +19,23 @@ MESSAGES = (
     ServerMessage("transfer", "One new transfer, for clients that chose form=single.", "transfers"),
     ServerMessage("chartData", "All statistics, when they changed.", "chartData", default=True),
     ServerMessage("rates", "Transfer rates alone, for who asks.", "rates"),
+    ServerMessage(
+        "transferUpdates",
+        "What became of transfers sent before: received, timed out, succeeded; for who asks.",
+        "transferUpdates",
+        example={
+            "type": "transferUpdates",
+            "data": [
+                {
+                    "sort_order": "20251009120000-0x5d3c…",
+                    "packet_hash": "0x5d3c…",
+                    "transfer_recv_timestamp": "2025-10-09T12:03:21.118Z",
+                    "success": True,
+                }
+            ],
+            "timestamp": 1760011402000,
+        },
+    ),
     ServerMessage("status", "State of the service and its upstream, on change.", "status", default=True),
     ServerMessage("gap", "Transfers this client was skipped over, by position.", "transfers"),
     ServerMessage("caughtUp", "A replay is over; what follows is live.", "transfers"),

@@ -54,6 +54,21 @@ class Page:
     duplicates: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a transfer, as far as a row tells.
+
+    Attributes:
+        facts: the row's fields that are known, under the indexer's names.
+        final: whether nothing more will follow.
+    """
+
+    sort_order: str
+    packet_hash: str | None
+    facts: Mapping[str, str | bool]
+    final: bool
+
+
 def timestamp(text: str) -> float | None:
     """Unix seconds of an RFC 3339 text; None when it is not one.
 
@@ -178,6 +193,25 @@ class Decoder:
             base_token_name=text(row, "base_token_name"),
             base_token_decimals=self._integer(row, "base_token_decimals", 77),
         )
+
+    def outcomes(self, data: Mapping[str, Any], field: str) -> tuple[Outcome, ...]:
+        """What the rows of an answer tell of their outcome, in their order."""
+        rows = [(self._key(row), row) for row in rows_of(data, field)]
+        return tuple(self._outcome(row, key) for key, row in rows if key is not None)
+
+    def _outcome(self, row: dict[str, Any], key: str) -> Outcome:
+        known: dict[str, str | bool | None] = {}
+        for step in ("recv", "timeout"):
+            known[f"transfer_{step}_timestamp"] = self._moment(row, f"transfer_{step}_timestamp")[0]
+            known[f"transfer_{step}_transaction_hash"] = self._text(row, f"transfer_{step}_transaction_hash")
+        if type(success := row.get("success")) is bool:
+            known["success"] = success
+        else:
+            self._wrong("success", success)
+        facts = {name: value for name, value in known.items() if value is not None}
+        executed = "transfer_recv_timestamp" in facts and "success" in facts
+        final = executed or "transfer_timeout_timestamp" in facts
+        return Outcome(key, self._hex(row, "packet_hash"), facts, final)
 
     def chains(self, data: Mapping[str, Any], field: str) -> tuple[Chain, ...]:
         """The chain list in the order of universal ids; entries without one are counted and left out."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from unionws.extensions import Intake
-from unionws.model import JSON
+from unionws.model import JSON, Fragment
 from unionws.source import queries
 from unionws.source.chains import ChainRefresher
 from unionws.source.decode import Decoder, Page
 from unionws.source.poller import Poller
 from unionws.source.transport import Transport
+from unionws.source.updates import UpdateFinder
 from unionws.source.window import Origin
 
 PATIENCE = 4.0
@@ -37,6 +38,13 @@ class Indexer:
         self._page: dict[str, Any] = {"limit": settings.POLL_LIMIT}
         if settings.MAINNET_ONLY:
             self._page["network"] = "mainnet"
+        self._updates = UpdateFinder(
+            self._transport,
+            settings,
+            on_updates=intake.on_updates,
+            is_quiet=lambda: self._poller.is_quiet,
+            clock=clock,
+        )
 
     @property
     def position(self) -> str | None:
@@ -45,6 +53,9 @@ class Indexer:
     @property
     def seen(self) -> Collection[str]:
         return self._poller.seen
+
+    def watch(self, transfers: Sequence[Fragment]) -> None:
+        self._updates.watch(transfers, self._poller.position)
 
     @property
     def origin(self) -> Origin | None:
@@ -78,11 +89,13 @@ class Indexer:
     def start(self) -> None:
         self._chains.start()
         self._poller.start()
+        self._updates.start()
 
     async def stop(self) -> None:
+        await self._updates.stop()
         await self._poller.stop()
         await self._chains.stop()
         self._transport.close()
 
     def stats(self) -> dict[str, JSON]:
-        return {**self._poller.stats(), "chains": self._chains.stats()}
+        return {**self._poller.stats(), "chains": self._chains.stats(), "updates": self._updates.stats()}

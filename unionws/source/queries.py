@@ -33,6 +33,16 @@ _TRANSFER = """
     quote_amount
 """
 
+_OUTCOME = """
+    sort_order
+    packet_hash
+    success
+    transfer_recv_timestamp
+    transfer_recv_transaction_hash
+    transfer_timeout_timestamp
+    transfer_timeout_transaction_hash
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -43,9 +53,9 @@ class Query:
     document: str
 
 
-def _transfers(name: str, variables: str, arguments: str) -> Query:
+def _transfers(name: str, variables: str, arguments: str, fields: str = _TRANSFER) -> Query:
     document = f"""query {name}($limit: Int, $network: String{variables}) @cached(ttl: 1) {{
-  v2_transfers(args: {{p_limit: $limit, p_network: $network{arguments}}}) {{{_TRANSFER}  }}
+  v2_transfers(args: {{p_limit: $limit, p_network: $network{arguments}}}) {{{fields}  }}
 }}"""
     return Query(name, "v2_transfers", document)
 
@@ -53,14 +63,16 @@ def _transfers(name: str, variables: str, arguments: str) -> Query:
 NEWEST = _transfers("UnionwsTransfersNewest", "", "")
 """Newest rows, newest first. Variables: limit, network (left out for all)."""
 
-AFTER = _transfers(
-    "UnionwsTransfersAfter", ", $cursor: String!", ', p_sort_order: $cursor, p_comparison: "gt"'
-)
+_CURSOR = ", $cursor: String!"
+_AFTER = ', p_sort_order: $cursor, p_comparison: "gt"'
+
+AFTER = _transfers("UnionwsTransfersAfter", _CURSOR, _AFTER)
 """Rows after ``cursor``, ascending."""
 
-BEFORE = _transfers(
-    "UnionwsTransfersBefore", ", $cursor: String!", ', p_sort_order: $cursor, p_comparison: "lt"'
-)
+OUTCOMES = _transfers("UnionwsOutcomesAfter", _CURSOR, _AFTER, _OUTCOME)
+"""The same rows, only what became of them."""
+
+BEFORE = _transfers("UnionwsTransfersBefore", _CURSOR, ', p_sort_order: $cursor, p_comparison: "lt"')
 """Rows before ``cursor``, descending."""
 
 CHAINS = Query(
@@ -81,4 +93,4 @@ CHAINS = Query(
 )
 """All chains. The field has no cursor of its own, so it is asked without a limit."""
 
-ALL = (NEWEST, AFTER, BEFORE, CHAINS)
+ALL = (NEWEST, AFTER, OUTCOMES, BEFORE, CHAINS)

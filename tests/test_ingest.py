@@ -1,0 +1,107 @@
+"""Ingest between the embedded indexer and the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tests.source.indexers import FastClock, until
+from unionws.app import load_plugins
+from unionws.bus.local import LocalBus
+from unionws.history.statefolder import StateFolder
+from unionws.history.store import Store
+from unionws.ingest import Ingest
+from unionws.model import MessageRecord, Record, TransfersRecord
+from unionws.settings import Settings
+from unionws.source.simulator import Bursts, Simulator
+
+SETTINGS = Settings(POLL_INTERVAL=50, SPREAD_MS=0, PLUGINS_DIR="", UPDATES_PER_MINUTE=120, OVERLAP_SECONDS=0)
+
+
+class Run:
+    """One run of ingest, with what it published; its time and the indexer's run 60 times as fast."""
+
+    def __init__(self, folder: Path, simulator: Simulator, port: int, clock: FastClock) -> None:
+        self.records: list[Record] = []
+        self.state = StateFolder(folder)
+        store = Store(self.state, SETTINGS, clock)
+        store.open()
+        bus = LocalBus()
+        endpoint = f"http://127.0.0.1:{port}/v1/graphql"
+        self.ingest = Ingest(SETTINGS, load_plugins(SETTINGS), bus, clock, store, self.state, endpoint)
+        bus.subscribe(self.records.append)
+
+    async def end(self) -> None:
+        await self.ingest.stop()
+        self.state.release()
+
+    @property
+    def transfers(self) -> dict[str, dict[str, Any]]:
+        records = [record for record in self.records if isinstance(record, TransfersRecord)]
+        return {item.sort_order: json.loads(item.json) for record in records for item in record.items}
+
+    @property
+    def updates(self) -> list[MessageRecord]:
+        return [record for record in self.records if isinstance(record, MessageRecord)]
+
+
+def play(folder: Path, scene: Callable[..., Any]) -> None:
+    """A scene with an indexer; each call of ``begin`` is a run of ingest on the same folder."""
+
+    async def with_simulator() -> None:
+        clock = FastClock(60.0)
+        simulator = Simulator(rate=0.3, seed=2, clock=clock, bursts=Bursts(every=0))
+        port = simulator.start("127.0.0.1", 0)
+
+        async def begin() -> Run:
+            run = Run(folder, simulator, port, clock)
+            await run.ingest.open()
+            run.ingest.start()
+            return run
+
+        try:
+            await scene(begin)
+        finally:
+            await simulator.stop()
+
+    asyncio.run(with_simulator())
+
+
+def test_receipts_follow_the_transfers_they_belong_to(tmp_path: Path) -> None:
+    """A message for each, with its transfer's filter keys, behind the transfer and only once."""
+
+    async def scene(begin: Callable[[], Awaitable[Run]]) -> None:
+        run = await begin()
+        await until(lambda: len(run.updates) >= 5)
+        await run.end()
+        seen: set[str] = set()
+        for record in run.updates:
+            (fact,) = json.loads(record.data)
+            assert (record.channel, record.type) == ("transferUpdates", "transferUpdates")
+            assert record.about is not None
+            assert record.about.sort_order == fact["sort_order"] not in seen
+            seen.add(fact["sort_order"])
+            sent = run.transfers[fact["sort_order"]]
+            assert fact["packet_hash"] == sent["packet_hash"]
+            assert "transfer_recv_timestamp" not in sent
+            assert fact["transfer_recv_timestamp"] > sent["transfer_send_timestamp"]
+
+    play(tmp_path / "state", scene)
+
+
+def test_a_restart_goes_on_waiting_for_receipts(tmp_path: Path) -> None:
+    """What an earlier run published is watched too."""
+
+    async def scene(begin: Callable[[], Awaitable[Run]]) -> None:
+        run = await begin()
+        await until(lambda: len(run.transfers) >= 10)
+        await run.end()
+        before = run.transfers.keys()
+        again = await begin()
+        await until(lambda: before & {update.about.sort_order for update in again.updates if update.about})
+        await again.end()
+
+    play(tmp_path / "state", scene)
