@@ -220,3 +220,55 @@ def test_wrong_address_is_refused_at_once() -> None:
     """No connection is tried with an address that cannot work."""
     with pytest.raises(ClientError):
         Session("localhost:8080", Query(), QUICK)
+
+
+def subscribed(seq: int, *, replaying: bool, recovered: bool = True) -> dict[str, Any]:
+    data = {"channel": "transfers", "epoch": "epoch001", "seq": seq, "replaying": replaying}
+    return {"type": "subscribed", "data": {**data, "recovered": recovered}, "timestamp": 1}
+
+
+def resuming(*messages: dict[str, Any]) -> Session:
+    """A session that was at 5 and heard these messages on its second connection."""
+    follow = session()
+    follow.next_url()
+    feed(follow, greeting(4, "resume"), frame(5, 4, 5))
+    follow.next_url()
+    feed(follow, greeting(900, "resume"), *messages)
+    return follow
+
+
+def test_a_connection_lost_during_a_replay_resumes_where_the_replay_was() -> None:
+    """The head of the stream, which other messages name meanwhile, is not where this client is."""
+    heartbeat = {"type": "heartbeat", "data": {"seq": 910}, "epoch": "epoch001", "timestamp": 1}
+    follow = resuming(subscribed(900, replaying=True), heartbeat)
+    assert parameters(follow) == {"resume": ["epoch001:5"]}
+    follow = resuming(subscribed(900, replaying=True), frame(105, 5, 99, replay=True), heartbeat)
+    assert parameters(follow) == {"resume": ["epoch001:105"]}
+
+
+def test_positions_count_again_when_the_replay_is_over() -> None:
+    """caughtUp, a live frame, or a server with nothing to replay: each ends it."""
+    heartbeat = {"type": "heartbeat", "data": {"seq": 910}, "epoch": "epoch001", "timestamp": 1}
+    caught_up = {"type": "caughtUp", "data": {"channel": "transfers", "seq": 900}, "timestamp": 1}
+    live = frame(901, 900, 901)
+    for last in (caught_up, live):
+        follow = resuming(subscribed(900, replaying=True), frame(900, 5, 99, replay=True), last, heartbeat)
+        assert parameters(follow) == {"resume": ["epoch001:910"]}
+    assert parameters(resuming(subscribed(900, replaying=False))) == {"resume": ["epoch001:900"]}
+
+
+def test_what_cannot_be_recovered_is_not_passed_over_before_the_gap_is_told() -> None:
+    """A connection lost between the answer and the gap asks again from the old place."""
+    answer = subscribed(900, replaying=False, recovered=False)
+    assert parameters(resuming(answer)) == {"resume": ["epoch001:5"]}
+    data = {"channel": "transfers", "fromSeq": 6, "toSeq": 900, "reason": "history_expired"}
+    gap = {"type": "gap", "data": data, "epoch": "epoch001", "seq": 900, "timestamp": 1}
+    assert parameters(resuming(answer, gap)) == {"resume": ["epoch001:900"]}
+
+
+def test_a_gap_in_another_numbering_is_two() -> None:
+    """What was missed of the old one has no number."""
+    data = {"channel": "transfers", "fromSeq": 3, "toSeq": 8, "reason": "slow_consumer"}
+    gap = {"type": "gap", "data": data, "epoch": "epoch002", "seq": 8, "timestamp": 1}
+    events = feed(session(), greeting(1), gap)
+    assert gaps(events) == [Gap(None, None, "epoch_changed"), Gap(3, 8, "slow_consumer")]

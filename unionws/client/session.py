@@ -35,6 +35,7 @@ class Session:
         self._can_resume = False
         self._by_cursor = False
         self._asked = ""
+        self._replaying = False
         self.ignored = 0
         """Messages that are not JSON objects with a ``type``, and transfers that are not objects."""
         self.reconnect_now = False
@@ -97,6 +98,7 @@ class Session:
         resuming = bool(self._asked) and self._can_resume
         at = read_position(data)
         gap = None if resuming else self._tracker.jump(at, "reconnected")
+        self._replaying = resuming
         if resuming:
             self._resumed(at)
         if not self.reconnect_now:
@@ -119,6 +121,7 @@ class Session:
         if gap is not None:
             yield gap
         late, replay = message.get("late") is True, message.get("replay") is True
+        self._replaying = self._replaying and replay
         for transfer in self._items(message):
             if self._is_new(transfer):
                 yield TransferReceived(transfer, at.seq, late, replay)
@@ -140,17 +143,33 @@ class Session:
         start, end = read_seq(data, "fromSeq"), read_seq(data, "toSeq")
         at = _position_anywhere(message)
         reason = data.get("reason")
+        epoch_gap = self._tracker.mark(Position(at.epoch))
+        if epoch_gap is not None and reason != epoch_gap.reason:
+            yield epoch_gap
         if data.get("channel", "transfers") == "transfers":
             self._tracker.adopt(Position(at.epoch, end if at.seq is None else at.seq, at.cursor))
         yield Gap(start, end, reason if isinstance(reason, str) else "missed")
 
     def _other(self, kind: str, message: Mapping[str, JSON]) -> Iterator[Event]:
-        gap = self._tracker.mark(_position_anywhere(message))
-        if gap is not None:
-            yield gap
+        if self._counts(kind, _object(message)):
+            gap = self._tracker.mark(_position_anywhere(message))
+            if gap is not None:
+                yield gap
         if kind == "serverShutdown":
             self._reconnect.announced(message.get("data"))
         yield MessageReceived(kind, message.get("data"), message)
+
+    def _counts(self, kind: str, data: Mapping[str, JSON]) -> bool:
+        """Whether a message's position is this client's too.
+
+        While it is replayed to, only what is replayed moves it: a connection lost in between has
+        to resume from there, not from the head.
+        """
+        if kind == "subscribed" and data.get("channel") == "transfers":
+            self._replaying = data.get("replaying") is True
+            return not self._replaying and data.get("recovered") is not False  # else a gap follows
+        self._replaying = self._replaying and kind != "caughtUp"
+        return not self._replaying
 
 
 def _object(message: Mapping[str, JSON]) -> Mapping[str, JSON]:
