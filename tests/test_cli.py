@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from unionws import __version__, checkup, cli
+from unionws.machine import Machine
 from unionws.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,13 +175,24 @@ def test_a_host_that_is_no_address_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "clients", "level"), [(20_000, 100_000, "warning"), (20_000, 19_800, "ok"), (20_000, 0, "ok")]
+    ("edges", "clients", "level"), [(1, 100_000, "warning"), (6, 100_000, "ok"), (1, 0, "ok")]
 )
-def test_descriptors_are_compared_with_the_clients_wanted(files: int, clients: int, level: str) -> None:
-    """The text says how many clients there is room for."""
-    finding = checkup.check_descriptors(files, clients)
-    assert finding.level == level
-    assert "room for about 19,800 clients" in finding.text
+def test_descriptors_are_compared_with_the_clients_wanted(edges: int, clients: int, level: str) -> None:
+    """The text says how many clients there is room for, or what to set."""
+    findings = list(checkup.check_room(Machine(files=20_000), clients, edges))
+    assert [finding.level for finding in findings] == [level]
+    assert ("EDGE_PROCESSES=6" if level == "warning" else f"{19_800 * edges:,} clients") in findings[0].text
+
+
+def test_check_shows_only_what_differs(capsys: pytest.CaptureFixture[str], elsewhere: Path) -> None:
+    """``check --diff`` names the settings given, where, and their defaults; ``doctor`` is the same command."""
+    for command in ("check", "doctor"):
+        assert cli.main([command, "--diff", "--set", "MAX_CLIENTS=5", "--set", "ADMIN_TOKEN=geheim"]) == 0
+        shown = capsys.readouterr().out
+        assert "  MAX_CLIENTS = 5  (--set; default 100000)" in shown
+        assert "ADMIN_TOKEN = '***'" in shown
+        assert "geheim" not in shown
+        assert "listen" not in shown
 
 
 def test_plugins_lists_name_state_place_and_hooks(

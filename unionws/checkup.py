@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from unionws.machine import Machine, proxy_note, read_machine, warnings
 from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
 
@@ -38,10 +39,18 @@ def check_plugins(host: PluginHost, problems: Sequence[str]) -> Iterator[Finding
         yield Finding("ok", f"{len(active)} plugins: {', '.join(active)}")
 
 
-def check_machine(settings: Settings) -> Iterator[Finding]:
-    """Try the address to listen on, and compare the limits of this machine."""
+def check_machine(settings: Settings, edges: int) -> Iterator[Finding]:
+    """Try the address to listen on, and compare the limits of this machine.
+
+    Args:
+        edges: processes that serve clients.
+    """
     yield check_address(settings.HOST, settings.PORT)
-    yield check_descriptors(files_allowed(), settings.MAX_CLIENTS)
+    yield from check_room(read_machine(files_allowed()), settings.MAX_CLIENTS, edges)
+    if settings.API_KEYS and not settings.ADMIN_TOKEN:
+        yield Finding(
+            "warning", "API_KEYS are set but no ADMIN_TOKEN: /debug and the like are open to everybody"
+        )
 
 
 def check_address(host: str, port: int) -> Finding:
@@ -64,13 +73,18 @@ def check_address(host: str, port: int) -> Finding:
     return Finding("ok", f"can listen on {where}")
 
 
-def check_descriptors(files: int, clients: int) -> Finding:
-    """Whether a process that may open ``files`` can hold ``clients`` (0: no limit of ours)."""
-    room = max(0, files - SPARE_FILES)
-    text = f"a process may open {files:,} files: room for about {room:,} clients"
-    if room < clients:
-        return Finding("warning", f"{text}, MAX_CLIENTS is {clients:,}; raise `ulimit -Hn` or LimitNOFILE=")
-    return Finding("ok", text)
+def check_room(machine: Machine, clients: int, edges: int) -> Iterator[Finding]:
+    """Whether this machine can hold ``clients`` (0: no limit of ours) in so many edges."""
+    found = [Finding("warning", text) for text in warnings(machine, clients, edges, SPARE_FILES)]
+    note = proxy_note(machine, clients)
+    yield from found
+    if not found:
+        room = max(0, machine.files - SPARE_FILES) * edges
+        yield Finding(
+            "ok", f"a process may open {machine.files:,} files: room for about {room:,} clients in all"
+        )
+    if note:
+        yield Finding("ok", note)
 
 
 def files_allowed() -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from unionws import __version__
 from unionws.errors import SettingsError, UnionwsError
 from unionws.settings import Loaded, Settings, read_settings
+from unionws.settings_values import shown
 
 DEFAULT_FILE = Path("conf/settings.py")
 DEFAULT_RATE = 5.0
@@ -106,7 +107,7 @@ def simulate(parsed: argparse.Namespace) -> int:
 
 def check(parsed: argparse.Namespace) -> int:
     """Validate settings, plugins and the machine; print every problem."""
-    from unionws.app import BUILTINS
+    from unionws.app import BUILTINS, edge_count
     from unionws.assembly import inspect
     from unionws.checkup import Finding, check_machine, check_plugins
 
@@ -116,7 +117,10 @@ def check(parsed: argparse.Namespace) -> int:
         findings = [Finding("error", problem) for problem in error.problems]
     else:
         _print_changed(loaded)
-        findings = [*check_plugins(host, problems), *check_machine(loaded.settings)]
+        if parsed.diff:
+            return 0
+        edges = max(1, edge_count(loaded.settings))
+        findings = [*check_plugins(host, problems), *check_machine(loaded.settings, edges)]
     for finding in findings:
         print(f"{finding.level:<8} {finding.text}")
     errors = sum(finding.level == "error" for finding in findings)
@@ -159,7 +163,7 @@ def _print_changed(loaded: Loaded) -> None:
     changed = loaded.changed()
     print("settings that differ from the defaults:" if changed else "all settings have their defaults")
     for row, value, origin in changed:
-        print(f"  {row.name} = {value!r}  ({origin})")
+        print(f"  {row.name} = {value!r}  ({origin}; default {shown(row, row.default)!r})")
 
 
 # ----------------------------------------------------------------------------------------- parser
@@ -173,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(_command(commands, "serve", serve))
     _add_simulate(_command(commands, "simulate", simulate))
-    _add_settings(_command(commands, "check", check))
+    _add_check(_command(commands, "check", check, aliases=("doctor",)))
     _add_settings(_command(commands, "plugins", plugins))
     _add_tail(_command(commands, "tail", tail))
     _add_new_plugin(_command(commands, "new-plugin", new_plugin))
@@ -184,9 +188,10 @@ def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     function: Callable[[argparse.Namespace], int],
+    aliases: Sequence[str] = (),
 ) -> argparse.ArgumentParser:
     text = (function.__doc__ or "").strip()
-    command = commands.add_parser(name, help=text, description=text)
+    command = commands.add_parser(name, help=text, description=text, aliases=aliases)
     command.set_defaults(command=function)
     return command
 
@@ -201,6 +206,13 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="one setting, stronger than file and environment; may be repeated",
+    )
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    _add_settings(command)
+    command.add_argument(
+        "--diff", action="store_true", help="only show what differs from the defaults, and where it was set"
     )
 
 
