@@ -36,8 +36,17 @@ def test_the_plugin_of_the_readme_works(tmp_path: Path) -> None:
 def test_the_commands_of_the_readme_exist() -> None:
     """Every command line in the table is understood, with all its options."""
     lines = re.findall(r"^\| `unionws (.+?)` \|", README, re.M)
-    assert [line.split()[0] for line in lines] == ["serve", "check", "plugins", "tail", "simulate"]
-    values = {"FILE": "f", "NAME=VALUE": "PORT=1", "RATE": "5", "CHAIN": "union.union-1", "ADDR": "0x00"}
+    assert [line.split()[0] for line in lines] == [
+        *("serve", "check", "plugins", "new-plugin", "tail", "simulate")
+    ]
+    values = {
+        "FILE": "f",
+        "NAME=VALUE": "PORT=1",
+        "RATE": "5",
+        "CHAIN": "union.union-1",
+        "ADDR": "0x00",
+        "NAME": "acme",
+    }
     for line in lines:
         text = line.replace("[--host]", "[--host 127.0.0.1]").replace("[--set …]", "[--set NAME=VALUE]")
         words = re.sub(r"[\[\]…]", " ", text).replace("URL", "ws://localhost/ws").split()

@@ -16,7 +16,9 @@ from itertools import groupby
 from pathlib import Path
 
 from unionws import hookspecs
+from unionws.app import BUILTINS
 from unionws.settings import settings_table
+from unionws.settings_plugins import row_of
 from unionws.settings_values import Row, allowed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,8 +56,12 @@ A plugin is a module with functions marked `@unionws.hookimpl`. It is found as a
 An implementation may leave out arguments it does not need; it must be a plain function.
 
 `register_*` hooks run once at start and answer a list of the named type; names are `vendor.name`.
-A wrong answer or a clash of names stops the start. All other hooks are events: one that raises is
-logged with the plugin's name, and five failures in a row switch the plugin off until the next start.
+A wrong answer or a clash of names stops the start. All others run while the service does. A call that
+raises, answers nonsense or blocks the loop for a second is a failure: it is logged with the plugin's
+name and counted, and failures in a row switch the plugin off until the next start.
+
+[plugins.md](plugins.md) is the tutorial. What hooks are given and answer is in `unionws/model.py`,
+`unionws/extensions.py`, `unionws/doors.py` and `unionws/pluginservice.py`.
 """
 
 
@@ -66,7 +72,17 @@ def settings_page() -> str:
         lines = ["| setting | default | allowed | meaning |", "|---|---|---|---|"]
         lines += [_settings_line(row) for row in rows]
         parts += [f"## {group}\n", "\n".join(lines) + "\n"]
+    lines = ["| setting | default | allowed | meaning | plugin |", "|---|---|---|---|---|"]
+    lines += [f"{_settings_line(row)} {name} |" for name, row in _plugin_rows()]
+    parts += ["## Plugins that come with unionws\n", "\n".join(lines) + "\n"]
     return f"{NOTE}\n\n" + "\n".join(parts)
+
+
+def _plugin_rows() -> Iterator[tuple[str, Row]]:
+    """Settings that built-in plugins declare, with the plugin's name."""
+    for name, plugin in BUILTINS:
+        declare = getattr(plugin, "register_settings", None)
+        yield from ((name, row_of(setting)) for setting in (declare() if declare else ()))
 
 
 def _settings_line(row: Row) -> str:
