@@ -50,7 +50,7 @@ def run(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_version_and_help() -> None:
-    """python -m unionws is the same command."""
+    """python -m unionws is the same."""
     assert run("--version") == (0, f"unionws {__version__}\n", "")
     code, output, _ = run("--help")
     assert code == 0
@@ -127,7 +127,7 @@ def test_check_is_content_with_a_good_installation(
     write(elsewhere / "plugins" / "good.py", GOOD_PLUGIN)
     assert cli.main(["check", "--set", "PORT=0", "--set", "MAX_CLIENTS=10"]) == 0
     output = capsys.readouterr().out
-    assert "  POLL_LIMIT = 50  (conf/settings.py line 1)\n" in output
+    assert "  POLL_LIMIT = 50  (conf/settings.py line 1; default 100)\n" in output
     assert "  MAX_CLIENTS = 10  (--set)\n" in output
     assert "MAINNET_ONLY" not in output
     assert re.search(r"^ok +\d plugins: .*, good$", output, re.M)
@@ -185,7 +185,7 @@ def test_descriptors_are_compared_with_the_clients_wanted(edges: int, clients: i
 
 
 def test_check_shows_only_what_differs(capsys: pytest.CaptureFixture[str], elsewhere: Path) -> None:
-    """``check --diff`` names the settings given, where, and their defaults; ``doctor`` is the same command."""
+    """``check --diff`` names the settings given, where, and their defaults; ``doctor`` is the same."""
     for command in ("check", "doctor"):
         assert cli.main([command, "--diff", "--set", "MAX_CLIENTS=5", "--set", "ADMIN_TOKEN=geheim"]) == 0
         shown = capsys.readouterr().out
