@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.looped import LoopThread
-from unionws.app import EdgeServer, load_plugins
+from unionws.app import load_plugins
 from unionws.clock import SystemClock
 from unionws.edge import Edge
 from unionws.listening import listen
@@ -22,6 +22,7 @@ from unionws.model import (
     StatusRecord,
     TransfersRecord,
 )
+from unionws.server import EdgeServer
 from unionws.settings import load_settings
 
 EPOCH = "testepoch001"

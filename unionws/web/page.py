@@ -13,11 +13,14 @@ from tornado.web import HTTPError, RequestHandler
 
 FOLDER = Path(__file__).parent / "static"
 PAGE = "index.html"
+ALIASES = {"favicon.ico": "favicon.svg"}
+"""Browsers ask for the first of themselves, beside whatever is not a page of ours."""
 
 TYPES = {
     ".html": "text/html; charset=UTF-8",
     ".css": "text/css; charset=UTF-8",
     ".js": "text/javascript; charset=UTF-8",
+    ".svg": "image/svg+xml",
 }
 
 POLICY = "; ".join(
@@ -26,7 +29,7 @@ POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "connect-src 'self'",
-        "img-src data:",
+        "img-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -60,7 +63,7 @@ class FileHandler(RequestHandler):
 
     def get(self, name: str = PAGE) -> None:
         try:
-            asset = load(name)
+            asset = load(ALIASES.get(name, name))
         except FileNotFoundError:
             raise HTTPError(404) from None
         self.set_header("Content-Type", asset.type)
@@ -87,6 +90,6 @@ class FileHandler(RequestHandler):
 
 ROUTES: list[tuple[str, Any]] = [
     ("/", FileHandler),
-    ("/(client\\.js)", FileHandler),
+    ("/(client\\.js|favicon\\.(?:svg|ico))", FileHandler),
     ("/(page/(?:page\\.css|[a-z]+\\.js))", FileHandler),
 ]

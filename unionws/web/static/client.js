@@ -23,6 +23,7 @@
 
 const DEFAULT_CHANNELS = ["transfers", "chartData", "chains", "status"];
 const MAX_WINDOW_MS = 600_000;
+const CLOSE_WAIT_MS = 50;
 /** Attempt whose step (1 s by default) is the shortest for close codes 4100-4199. */
 const OVER_CAPACITY_STEP = 2;
 
@@ -627,7 +628,8 @@ export class UnionClient extends EventTarget {
     socket.onopen = mine(() => this.#onOpen());
     socket.onmessage = mine((event) => this.#onMessage(event.data));
     socket.onclose = mine((event) => this.#ended(event.code === 1006 ? null : event.code, event.reason));
-    socket.onerror = () => {}; // a close always follows; without a listener some classes throw
+    // A close follows, but in some versions of Node none does when the connection is refused.
+    socket.onerror = mine(() => this.#after("failed", CLOSE_WAIT_MS, () => this.#cut("cannot connect")));
     this.#after("opening", this.#options.connectTimeoutMs, () => this.#cut("no answer in time"));
   }
 
