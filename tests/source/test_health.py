@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unionws.source.health import LastMinute, Seldom, UpstreamHealth
+from unionws.source.health import LastMinute, Seldom, UpstreamHealth, Usable
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,27 @@ def test_growth_is_that_of_the_last_minute():
     assert recent.growth(5, 50.0) == 5
     assert recent.growth(5, 71.0) == 2
     assert recent.growth(5, 200.0) == 0
+
+
+def test_mostly_unusable_rows_are_a_problem_while_they_last():
+    """In words; over when good rows come again or none at all."""
+    usable = Usable()
+    usable.came(10, 0, 0.0)
+    usable.came(0, 9, 1.0)
+    assert usable.problem is None
+    usable.came(0, 2, 2.0)
+    assert usable.problem == "11 of 21 new rows cannot be used"
+    usable.came(3, 0, 3.0)
+    assert usable.problem is None
+    usable.came(0, 9, 6.5)
+    assert usable.problem == "11 of 14 new rows cannot be used"
+    usable.came(0, 0, 20.0)
+    assert usable.problem is None
+
+
+def test_a_single_row_that_stays_unusable_is_no_problem():
+    """Re-scans see it again every 2 s, for as long as they reach back."""
+    usable = Usable()
+    for second in range(0, 20, 2):
+        usable.came(0, 1, float(second))
+        assert usable.problem is None

@@ -12,6 +12,9 @@ STALE_AFTER = 5.0
 """Seconds without success that a viewer would notice; at least four polls, so that one slow answer
 at a long interval is nothing to tell."""
 
+LEAST_SPOILT = 5
+"""Unusable rows within STALE_AFTER from which they are worth a word: re-scans see one again and again."""
+
 DOWN_AFTER = 30.0
 """Seconds: the longest back-off. Whoever has not answered by then failed several times in a row."""
 
@@ -71,6 +74,29 @@ class UpstreamHealth:
         }
 
 
+class Usable:
+    """Whether the rows that came lately can be used.
+
+    Attributes:
+        problem: in words, while most cannot; None otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._totals = [0, 0]
+        self._lately = (LastMinute(STALE_AFTER), LastMinute(STALE_AFTER))
+        self.problem: str | None = None
+
+    def came(self, usable: int, unusable: int, now: float) -> None:
+        """An answer had so many new rows; ``now``: monotonic seconds."""
+        self._totals[0] += usable
+        self._totals[1] += unusable
+        good, bad = [
+            lately.growth(total, now) for lately, total in zip(self._lately, self._totals, strict=True)
+        ]
+        spoilt = bad > good and bad >= LEAST_SPOILT
+        self.problem = f"{bad} of {good + bad} new rows cannot be used" if spoilt else None
+
+
 class Seldom:
     """Lets a recurring log line through once per key and minute.
 
@@ -91,16 +117,17 @@ class Seldom:
 
 
 class LastMinute:
-    """How much a counter has grown within the last minute; asked at least once per poll."""
+    """How much a counter has grown within the last ``seconds``; asked at least once per poll."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 60.0) -> None:
+        self._seconds = seconds
         self._steps: deque[tuple[float, int]] = deque()
         self._total = 0
 
     def growth(self, total: int, now: float) -> int:
-        """Growth up to ``total``, the counter's value at ``now`` (monotonic seconds)."""
+        """Growth up to ``total``, the counter's value at ``now`` (monotonic)."""
         steps = self._steps
-        while steps and now - steps[0][0] > 60.0:
+        while steps and now - steps[0][0] > self._seconds:
             steps.popleft()
         if total != self._total:
             steps.append((now, total - self._total))

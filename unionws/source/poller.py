@@ -17,7 +17,7 @@ from unionws.settings import Settings
 from unionws.source import queries
 from unionws.source.backoff import Backoff
 from unionws.source.decode import Decoder, Page
-from unionws.source.health import LastMinute, Seldom, UpstreamHealth
+from unionws.source.health import LastMinute, Seldom, UpstreamHealth, Usable
 from unionws.source.transport import Transport
 from unionws.source.window import Ask, News, Origin, Window
 
@@ -61,6 +61,7 @@ class Poller:
         self._health = UpstreamHealth(self._interval)
         self._warnings = Seldom()
         self._state = self._health.state(0.0)
+        self._usable = Usable()
         self._unusable = LastMinute()
         self._unusable_told: dict[str, int] = {}
         self._unusable_lines = Seldom(every=3600.0)
@@ -165,6 +166,8 @@ class Poller:
         self._health.succeeded(now, self._clock.time())
         self._tell_state(now)
         self._tell_unusable(now)
+        new = len(page.transfers)
+        self._usable.came(new, page.size - page.duplicates - new, now)
         news = self._window.accept(ask, page, now)
         self._count(page, news)
         if news.transfers:
@@ -224,6 +227,7 @@ class Poller:
             **self._counts,
             **self._health.stats(now),
             "unusable": dict(unusable),
+            "problem": self._usable.problem,
             "unusableLastMinute": self._unusable.growth(unusable.total(), now),
             "cursor": trail.newest,
             "remembered": len(trail.seen),

@@ -40,6 +40,8 @@ def _silence(views: Views) -> str:
 def _upstream(views: Views) -> Iterator[str]:
     upstream = views.ingest("upstream")
     state, error = str(upstream.get("state")), upstream.get("lastError")
+    if upstream.get("problem"):
+        yield f"the indexer's answers are spoilt: {upstream['problem']}"
     if state == "ok":
         return
     reason = {
