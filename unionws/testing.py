@@ -39,12 +39,14 @@ from unionws.hookspecs import hookimpl
 from unionws.listening import listen
 from unionws.model import JSON, Chain, Transfer
 from unionws.pluginhost import PluginHost
-from unionws.pluginservice import Doors
+from unionws.pluginservice import Doors, Service
 from unionws.pluginviews import PluginInfo
 from unionws.reloading import Live
 
 __all__ = ["Client", "ManualClock", "Server", "Upstream", "chain", "running_server", "transfer"]
 
+SCRIPT = "testing.script"
+"""Name of the source that brings what the test sends."""
 PATIENCE = 10.0
 """Seconds to wait for what must come."""
 
@@ -94,19 +96,28 @@ def transfer(
 
 
 class Upstream:
-    """A source that brings what the test sends; also the feed of it."""
+    """A source that brings what the test sends; also the feed of it.
+
+    Attributes:
+        begun: the service is up: this feed was started or, where SOURCE says another, all plugins.
+    """
 
     def __init__(self) -> None:
         self._intake: Intake | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._count = 0
         self._state = "ok"
+        self.begun = False
         self.position: str | None = None
         self.seen: Collection[str] = ()
 
     @hookimpl
     def register_sources(self) -> Sequence[Source]:
-        return [Source("testing.script", "What the test sends.", self._open)]
+        return [Source(SCRIPT, "What the test sends.", self._open)]
+
+    @hookimpl
+    def startup(self, service: Service) -> None:
+        self.begun = service.settings.SOURCE != SCRIPT
 
     def _open(self, intake: Intake) -> Upstream:
         self._intake = intake
@@ -115,6 +126,7 @@ class Upstream:
     def start(self) -> None:
         """The service calls this."""
         self._loop = asyncio.get_running_loop()
+        self.begun = True
 
     async def stop(self) -> None:
         """The service calls this."""
@@ -279,7 +291,7 @@ def running_server(
     """
     with tempfile.TemporaryDirectory(prefix="unionws-") as temporary:
         upstream = Upstream()
-        given = {**AT_ONCE, "STATE_DIR": folder or temporary, "SOURCE": "testing.script", **(settings or {})}
+        given = {**AT_ONCE, "STATE_DIR": folder or temporary, "SOURCE": SCRIPT, **(settings or {})}
         overrides = [f"{name}={_text(value)}" for name, value in given.items()]
         named = [("testing", upstream), *((_name(plugin), plugin) for plugin in plugins)]
         loaded, host = assemble(None, overrides, {}, app.BUILTINS, named)
@@ -335,7 +347,8 @@ class _Thread:
         """Start, and wait until it serves."""
         port = self._listener.getsockname()[1]
         self._thread.start()
-        while self._upstream._loop is None and self._thread.is_alive():
+        deadline = time.monotonic() + PATIENCE
+        while not self._upstream.begun and self._thread.is_alive() and time.monotonic() < deadline:
             time.sleep(0.002)
         if self._failure is not None:
             raise self._failure

@@ -19,6 +19,9 @@ log = logging.getLogger("unionws.source")
 
 MOST_AT_ONCE = 20
 """Moments handed on before others get a turn, where the speed leaves no pause."""
+BETWEEN_PASSES = 0.25
+"""Seconds: a short recording without pauses must not drown the service, and passes have names of
+their own."""
 
 
 class Replay:
@@ -75,7 +78,7 @@ class Replay:
         try:
             await self._pass()
             while self._loop:
-                await asyncio.sleep(0.001)  # so that no two passes have the same name
+                await asyncio.sleep(BETWEEN_PASSES)
                 await self._pass()
         except UnionwsError as error:
             self._problem = str(error)
