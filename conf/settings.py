@@ -26,6 +26,8 @@
 # CHART_INTERVAL = 5.0  # s
 # BACKFILL_DAYS = 60  # days
 # BACKFILL_PAUSE_MS = 250  # ms
+# NODE_PROBES = True
+# PROBE_PRIVATE_ADDRESSES = False
 
 # ----------------------------------------------------------------------------------------- Processes
 

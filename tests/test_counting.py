@@ -258,7 +258,7 @@ def test_rows_the_history_lost_with_the_machine_are_not_counted_again(tmp_path: 
     """When the figures are ahead of the history, rows up to where they count are passed over."""
 
     async def scene(world: World) -> None:
-        run = await world.run()
+        run = await world.run(OVERLAP_SECONDS=60.0)
         await until(lambda: run.counting.view()["done"])
         world.live()
         await until(lambda: run.total == PAST + 5)
@@ -268,7 +268,7 @@ def test_rows_the_history_lost_with_the_machine_are_not_counted_again(tmp_path: 
             connection.execute("DELETE FROM transfers WHERE seq > 2")
             connection.execute("UPDATE state SET seq = 2")
         connection.close()
-        run = await world.run()
+        run = await world.run(OVERLAP_SECONDS=60.0)
         world.live(2)
         await until(lambda: len(run.published) == 5)
         await world.all_counted(run)

@@ -8,11 +8,14 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tornado.ioloop import PeriodicCallback
 
 from unionws.builtin import filters, messages, sources, statistics
+from unionws.builtin.latency import Latency
+from unionws.builtin.nodes import Nodes
 from unionws.builtin.recorder import Recorder
 from unionws.builtin.webhooks import Webhooks
 from unionws.bus import unix
@@ -40,6 +43,8 @@ BUILTINS: tuple[tuple[str, object], ...] = (
     ("messages", messages),
     ("filters", filters),
     ("statistics", statistics),
+    ("latency", Latency),
+    ("nodes", Nodes),
     ("recorder", Recorder()),
     ("webhooks", Webhooks()),
 )
@@ -98,7 +103,8 @@ async def run_ingest(
     store.open()
     endpoint = None
     if simulator is not None:
-        endpoint = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}/v1/graphql"
+        base = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}"
+        simulator.rpc_base, endpoint = base, f"{base}/v1/graphql"
     ingest = Ingest(settings, host, bus, SystemClock(), store, folder, endpoint)
     bus.on_report(ingest.on_report, ingest.on_edge_lost)
     await ingest.open()
@@ -191,6 +197,8 @@ def serve(
     if simulate is not None:
         simulator = Simulator(rate=simulate, seed=SEED, faults=parse_faults(faults))
     host = load_plugins(settings) if host is None else host
+    if simulate is not None:
+        host.use(replace(host.settings, PROBE_PRIVATE_ADDRESSES=True))  # all its nodes are here
     host.source()  # a wrong name shall not be found out by a child
     folder = state_folder(settings, simulate)
     folder.acquire()

@@ -45,12 +45,17 @@ def candidates(
         SettingsError: PLUGINS_DIR was set to a folder that does not exist.
     """
     return [
-        *(Candidate(name, "built in", _constant(plugin), builtin=True) for name, plugin in builtins),
+        *(Candidate(name, "built in", _made(plugin), builtin=True) for name, plugin in builtins),
         *(Candidate(name, "given", _constant(plugin)) for name, plugin in given),
         *_in_folder(settings.PLUGINS_DIR),
         *(_from_entry_point(point) for point in sorted(entry_points(group=GROUP))),
         *(_from_setting(module) for module in settings.PLUGINS),
     ]
+
+
+def _made(plugin: object) -> Callable[[], object]:
+    """A class is a plugin with a state of its own in each host."""
+    return plugin if isinstance(plugin, type) else _constant(plugin)
 
 
 def _constant(plugin: object) -> Callable[[], object]:

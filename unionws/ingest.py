@@ -110,7 +110,7 @@ class Ingest:
         self._status: Mapping[str, JSON] = {}
         self._draining = False
         self._edges: dict[str, Mapping[str, JSON]] = {}
-        host.doors.open(bus.publish, lambda: self._chart)
+        host.doors.open(bus.publish, lambda: self._chart, getattr(self._feed, "ask", None))
         self._tasks = (
             PeriodicCallback(self._publish_chart, settings.CHART_INTERVAL * 1000),
             PeriodicCallback(self._each_second, STATE_INTERVAL_MS),

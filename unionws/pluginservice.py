@@ -8,18 +8,20 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ujson
 
 from unionws.clock import Clock, SystemClock, milliseconds
+from unionws.errors import UpstreamUnreachable
 from unionws.model import JSON, Fragment, MessageRecord
 from unionws.settings import Settings
 
 T = TypeVar("T")
 Publish = Callable[[MessageRecord], None]
+Ask = Callable[[str, Mapping[str, JSON], str], Awaitable[Mapping[str, JSON]]]
 
 MAX_MESSAGE = 65_536
 """Bytes of one published message's data."""
@@ -59,10 +61,13 @@ class Doors:
         self._publish: Publish | None = None
         self._early: deque[MessageRecord] = deque(maxlen=MAX_EARLY)
         self._statistics: Callable[[], Mapping[str, JSON]] = dict
+        self._ask: Ask | None = None
 
-    def open(self, publish: Publish, statistics: Callable[[], Mapping[str, JSON]]) -> None:
-        """Lead there from now on."""
-        self._publish, self._statistics = publish, statistics
+    def open(
+        self, publish: Publish, statistics: Callable[[], Mapping[str, JSON]], ask: Ask | None = None
+    ) -> None:
+        """Lead there from now on; ``ask``: leads to the indexer, where there is one."""
+        self._publish, self._statistics, self._ask = publish, statistics, ask
         while self._early:
             publish(self._early.popleft())
 
@@ -76,6 +81,18 @@ class Doors:
     def statistics(self) -> Mapping[str, JSON]:
         """The newest chartData."""
         return self._statistics()
+
+    async def ask(
+        self, document: str, variables: Mapping[str, JSON], operation_name: str
+    ) -> Mapping[str, JSON]:
+        """The indexer's answer.
+
+        Raises:
+            UpstreamError: there is none, or no indexer to ask in this process.
+        """
+        if self._ask is None:
+            raise UpstreamUnreachable("there is no indexer to ask here")
+        return await self._ask(document, variables, operation_name)
 
 
 class State:
@@ -205,6 +222,19 @@ class Service:
     def statistics(self) -> Mapping[str, JSON]:
         """The newest ``data`` of chartData, not to be changed; empty before the first."""
         return self._doors.statistics()
+
+    async def ask(
+        self, document: str, variables: Mapping[str, JSON], operation_name: str
+    ) -> Mapping[str, JSON]:
+        """The ``data`` of a GraphQL question to the indexer; only where transfers are polled.
+
+        Questions take turns with polling, on one connection, so ask seldom: each may hold up a
+        poll for as long as its answer takes, four seconds at most.
+
+        Raises:
+            UpstreamError: there is no usable answer, or no indexer.
+        """
+        return await self._doors.ask(document, variables, operation_name)
 
     def publish(self, type: str, data: JSON, *, about: Fragment | None = None) -> None:
         """Send a message of a type this plugin registered to all subscribers of its channel.

@@ -127,6 +127,10 @@ class Settings:
     BACKFILL_PAUSE_MS: int = _setting(
         250, unit="ms", low=0, high=60_000, help="Pause between two pages of 100 rows that are filled in."
     )
+    NODE_PROBES: bool = _setting(True, help="Probe the chains' RPC nodes once a minute, for nodeHealthData.")
+    PROBE_PRIVATE_ADDRESSES: bool = _setting(
+        False, help="Probe nodes at private addresses too; on with --simulate, whose nodes are here."
+    )
     EDGE_PROCESSES: int | str = _setting(
         0,
         group="Processes",
@@ -174,7 +178,7 @@ class Settings:
         "they are not limited themselves.",
     )
     MAX_INBOUND_MESSAGES: int = _setting(
-        500,
+        100,
         unit="per 10 s",
         low=0,
         high=10_000_000,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -36,8 +37,7 @@ class Line:
         """A connected TCP socket; OSError when no address answers or the line was cut."""
         self._connection = connection
         problem: OSError = ConnectionAbortedError("the request was given up")
-        addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, address in addresses:
+        for family, kind, protocol, _, address in self.resolve(connection):
             sock = socket.socket(family, kind, protocol)
             try:
                 self._dial(sock, address, connection.timeout)
@@ -47,6 +47,10 @@ class Line:
             else:
                 return sock
         raise problem
+
+    def resolve(self, connection: HTTPConnection) -> Sequence[Any]:
+        """The addresses to try, as getaddrinfo answers them; OSError when there are none."""
+        return socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
 
     def _dial(self, sock: socket.socket, address: Any, timeout: Any) -> None:
         self._adopt(sock)

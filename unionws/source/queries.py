@@ -93,4 +93,19 @@ CHAINS = Query(
 )
 """All chains. The field has no cursor of its own, so it is asked without a limit."""
 
-ALL = (NEWEST, AFTER, OUTCOMES, BEFORE, CHAINS)
+LATENCY = Query(
+    "UnionwsLatency",
+    "v2_stats_latency",
+    """query UnionwsLatency($source: String!, $destination: String!) @cached(ttl: 60) {
+  v2_stats_latency(
+    args: {p_source_universal_chain_id: $source, p_destination_universal_chain_id: $destination}
+  ) {
+    secs_until_packet_recv { p5 median p95 }
+    secs_until_write_ack { p5 median p95 }
+    secs_until_packet_ack { p5 median p95 }
+  }
+}""",
+)
+"""Latencies of one route, at most one entry. Variables: source, destination (universal chain ids)."""
+
+ALL = (NEWEST, AFTER, OUTCOMES, BEFORE, CHAINS, LATENCY)
