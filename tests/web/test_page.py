@@ -247,6 +247,19 @@ def test_a_lost_connection_is_told_and_comes_back(tab: Tab, service: Service) ->
     assert text(tab, "#connection") == "Live"
 
 
+def test_a_server_that_asks_for_a_key_says_so(browser: Browser) -> None:
+    """The page takes the key from its own address; a refusal is explained, not repeated for ever."""
+    with Service("API_KEYS=a-key-of-24-characters-xx") as service:
+        with browser.tab() as tab:
+            tab.goto(f"http://127.0.0.1:{service.port}/")
+            tab.wait("document.querySelector('#banner-words').innerText.includes('?key=')")
+            assert text(tab, "#connection") == "Stopped"
+        service.transfers(fragment(1))
+        with opened(browser, service, "?key=a-key-of-24-characters-xx") as tab:
+            shown(tab, 1)
+            assert not tab.problems
+
+
 def test_a_gap_is_told_in_its_place(tab: Tab, service: Service) -> None:
     """Never a silent hole."""
     service.transfers(fragment(1))

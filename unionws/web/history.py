@@ -206,6 +206,11 @@ class TransfersHandler(View):
 
     head = get
 
+    def prepare(self) -> None:
+        """No key is asked for where none can be shown: a browser's question comes without."""
+        if self.request.method != "OPTIONS":
+            super().prepare()
+
     def options(self) -> None:
         """A page of another origin asks whether it may send If-None-Match."""
         self.set_header("Access-Control-Allow-Methods", "GET, HEAD")

@@ -11,6 +11,8 @@ from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
+from unionws.web.base import HEADERS
+
 FOLDER = Path(__file__).parent / "static"
 PAGE = "index.html"
 ALIASES = {"favicon.ico": "favicon.svg"}
@@ -80,12 +82,11 @@ class FileHandler(RequestHandler):
     head = get
 
     def set_default_headers(self) -> None:
-        self.set_header("Cache-Control", "no-cache")
         self.set_header("Vary", "Accept-Encoding")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.set_header("Content-Security-Policy", POLICY)
-        self.set_header("Access-Control-Allow-Origin", "*")  # other pages import the client from here
+        for name, value in {**HEADERS, "Content-Security-Policy": POLICY}.items():
+            self.set_header(name, value)  # of any origin: other pages import the client from here
+        self.set_header("Cache-Control", "no-cache")
+        self.clear_header("Server")
 
 
 ROUTES: list[tuple[str, Any]] = [

@@ -11,12 +11,15 @@ import { Pulse } from "./pulse.js";
 const SNAPSHOT = 40;
 const element = (id) => document.getElementById(id);
 
+const chosen = new URLSearchParams(location.search);
+const apiKey = chosen.get("key") ?? "";
+
 // Transfers are asked for once the server has greeted: with the filter, and the newest first.
-const client = new UnionClient(undefined, { channels: ["chains", "chartData", "status"] });
+const client = new UnionClient(undefined, { channels: ["chains", "chartData", "status"], apiKey });
 const details = new Details(element("details"), element("facts"), { onWallet: (wallet) => filters.choose({ wallet }) });
 const feed = new Feed(element("feed"), element("feed-empty"), { onPause: showPause, onOpen: (transfer) => details.open(transfer) });
 const pulse = new Pulse(element("now"), element("spark"));
-const panels = new Panels(new URLSearchParams(location.search).get("window"), {
+const panels = new Panels(chosen.get("window"), {
   onFilter: (fields) => filters.choose(fields),
   onWindow: rememberWindow,
 });
@@ -138,7 +141,21 @@ client.on("disconnected", ({ retryInMs, established }) => {
   clearInterval(countdown);
   countdown = setInterval(() => (client.state === "open" || client.state === "closed" ? clearInterval(countdown) : tell()), 1000);
   if (established) say("The connection is lost. It comes back by itself.");
+  else lookWhy();
 });
+
+/** A refused WebSocket does not say why; the same question by HTTP does. */
+async function lookWhy() {
+  const url = new URL("../api/transfers?limit=1", import.meta.url);
+  if (apiKey) url.searchParams.set("key", apiKey);
+  const answer = await fetch(url).catch(() => null);
+  if (answer?.status !== 401 || client.state === "open") return;
+  client.close();
+  clearInterval(countdown);
+  const words = apiKey ? "The key in this page's address is not valid." : "This server asks for a key: open this page with ?key=YOUR_KEY.";
+  banner(words, "Try again");
+  feed.say(words);
+}
 
 client.on("error", ({ error }) => {
   banner(`The server has ended the connection: ${error.message}`, "Connect again");
