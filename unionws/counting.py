@@ -136,7 +136,10 @@ class Counting:
     def _recall(self, mark: Mark) -> bool:
         """Count what was published since; False when some of it is not in the history any more."""
         last = self._store.numbering.seq
-        if last < mark.seq:  # the machine itself went down, and took the newest commits along
+        if last < mark.seq:
+            # The machine itself went down and took the newest commits of the history along. What they
+            # held is polled again, but is in these figures; rows of the same moment that are not are
+            # missed rather than anything counted twice.
             self._until = mark.cursor
         seq, history = mark.seq, History(self._database)
         try:
@@ -210,6 +213,7 @@ class Counting:
         self.collector.coverage.begin(now)
         self._backfill = self._filler(feed, Filling(feed.origin, now))
         self._backfill.start()
+        self._keeper.hurry()
 
     def _filler(self, feed: HasPast, filling: Filling) -> Backfill:
         return Backfill(

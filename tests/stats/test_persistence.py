@@ -188,7 +188,9 @@ def test_a_file_that_is_no_database_is_set_aside(
     assert [file.read_bytes() for file in aside] == ([content] if content else [])
     assert [record.message for record in caplog.records] == ["statistics set aside"] * len(aside)
     keeper.close(collector(), mark(3))
-    kept = Keeper(path, ManualClock(NOW)).load()
+    keeper = Keeper(path, ManualClock(NOW))
+    kept = keeper.load()
+    keeper.close(collector(), None)
     assert kept is not None
     assert kept.mark.seq == 3
 

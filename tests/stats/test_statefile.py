@@ -9,7 +9,7 @@ import pytest
 
 from unionws.errors import StateError
 from unionws.stats import statefile
-from unionws.stats.statefile import Change, Mark, StateFile
+from unionws.stats.statefile import Change, Kept, Mark, StateFile
 
 MARK = Mark(7, "cursor", 100.5, 40.0, [(1.0, 2.0)], {"cursor": "c", "keys": ["a"]})
 
@@ -18,6 +18,14 @@ def write(file: StateFile, *changes: Change, mark: Mark = MARK, whole: bool = Fa
     bad: list[str] = []
     file.write(changes, mark, whole=whole, on_bad=lambda name, _: bad.append(name))
     return bad
+
+
+def loaded(path: Path) -> Kept | None:
+    file = StateFile(path)
+    try:
+        return file.load()
+    finally:
+        file.close()
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def test_parts_and_mark_come_back_as_they_were(path: Path) -> None:
         ("b", "x", lambda: b""),
     )
     file.close()
-    kept = StateFile(path).load()
+    kept = loaded(path)
     assert kept is not None
     assert kept.states == {"a": {"1": {"k": [1, 2**300]}, "2": b"\0\xff"}, "b": {"": [1], "x": b""}}
     assert (kept.mark.seq, kept.mark.backfill) == (7, {"cursor": "c", "keys": ["a"]})
@@ -107,11 +115,11 @@ def test_a_newer_version_and_a_foreign_mark_are_refused(path: Path) -> None:
     connection.execute("UPDATE mark SET data = '{\"other\": 1}'")
     connection.commit()
     with pytest.raises(StateError, match="something else"):
-        StateFile(path).load()
+        loaded(path)
     connection.execute(f"PRAGMA user_version = {statefile.VERSION + 1}")
     connection.close()
     with pytest.raises(StateError, match="newer unionws"):
-        StateFile(path).load()
+        loaded(path)
 
 
 def test_a_file_taken_away_is_noticed_and_made_again_by_a_whole_write(path: Path) -> None:
@@ -124,6 +132,6 @@ def test_a_file_taken_away_is_noticed_and_made_again_by_a_whole_write(path: Path
     write(file, ("a", "1", 2), whole=True)
     assert not file.is_lost()
     file.close()
-    kept = StateFile(path).load()
+    kept = loaded(path)
     assert kept is not None
     assert kept.states == {"a": {"1": 2}}

@@ -86,6 +86,10 @@ class Keeper:
             self._finish()
         return self._clock.monotonic() >= self._next
 
+    def hurry(self) -> None:
+        """The next save is due now: something was settled that figures cannot be told from later."""
+        self._next = self._clock.monotonic()
+
     def save(self, collector: Collector, mark: Mark) -> None:
         """Begin to write what changed since the last save, as of now. Only when ``due``."""
         whole = self._whole or self._file.is_lost()
