@@ -332,7 +332,7 @@ class Edge:
 
     def _on_gone(self, client: Client, code: int) -> None:
         self.visits.ended(client, code, self.parking.reason)
-        self.gate.leave(client)
+        self.gate.leave(client, code)
         self.subscriptions.leave(client)
         self.conversation.forget(client)
         self._host.fire("client_closed", client=client.number, address=client.address, code=code)

@@ -30,7 +30,7 @@ from unionws.connections.credentials import (
     shown_by,
 )
 from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
-from unionws.connections.inflow import WINDOW
+from unionws.connections.inflow import TOO_MUCH, WINDOW
 from unionws.connections.parking import Limits
 from unionws.connections.query import read as read_query
 from unionws.doors import Denied, HttpRequest
@@ -40,6 +40,9 @@ from unionws.resuming import Resume, parse_resume
 from unionws.settings import Settings
 
 CHALLENGE = (("WWW-Authenticate", 'Bearer realm="unionws"'),)
+ABUSIVE = frozenset({1002, 1003, 1007, 1009, 4008, TOO_MUCH})
+"""Codes of clients that were closed for what they sent."""
+
 TOO_MANY_FILTERS = Refuse(
     503,
     "too_many_filters",
@@ -226,9 +229,12 @@ class Gate:
         if guest.holder.expires != NEVER:
             self._expires[client] = guest.holder.expires
 
-    def leave(self, client: Client) -> None:
-        """Somebody is gone."""
-        self.admission.leave(client, self.proxies.limit_key(client.address))
+    def leave(self, client: Client, code: int) -> None:
+        """Somebody is gone, or being closed with that code."""
+        address = self.proxies.limit_key(client.address)
+        self.admission.leave(client, address)
+        if code in ABUSIVE:
+            self.admission.blame(address)
         self._expires.pop(client, None)
 
     def expired(self) -> list[Client]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from unionws.clock import ManualClock
-from unionws.connections.admission import HANDSHAKE_WINDOW, MOST_KNOCKING, STATE_HOLDS, Admission, Bounds
+from unionws.connections.admission import (
+    ABUSE,
+    HANDSHAKE_WINDOW,
+    MOST_KNOCKING,
+    STATE_HOLDS,
+    Admission,
+    Bounds,
+)
 from unionws.connections.client import Client
 
 A, B = "1.2.3.4", "5.6.7.8"
@@ -82,6 +89,19 @@ def test_handshakes_of_an_address_are_counted_per_window() -> None:
     assert answer is not None
     assert dict(answer.headers)["Retry-After"] == "3"
     clock.advance(3)
+    assert code(admission) == ""
+
+
+def test_abuse_uses_up_handshakes() -> None:
+    """An address whose clients have to be closed for what they send may not come again as often."""
+    clock = ManualClock()
+    admission = Admission(Bounds(handshakes=2 * ABUSE), clock)
+    admission.blame(A)
+    assert code(admission) == ""
+    admission.blame(A)
+    assert code(admission) == "handshake_rate"
+    assert code(admission, B) == ""
+    clock.advance(HANDSHAKE_WINDOW)
     assert code(admission) == ""
 
 

@@ -23,6 +23,9 @@ HANDSHAKE_WINDOW = 10.0
 STATE_HOLDS = 10.0
 """Seconds for which what the other edges hold is believed."""
 
+ABUSE = 100
+"""Handshakes that a connection counts for which had to be ended for what it sent."""
+
 MOST_REPORTED = 200
 """Addresses and keys an edge reports, those with most clients first."""
 
@@ -85,15 +88,23 @@ class Admission:
         if not limit or not address:
             return None
         now = self._clock.monotonic()
-        if now >= self._window_ends or len(self._knocks) > MOST_KNOCKING:
-            self._knocks.clear()
-            self._window_ends = now + HANDSHAKE_WINDOW
-        self._knocks[address] += 1
-        if self._knocks[address] <= limit:
+        if self._count(address, 1, now) <= limit:
             return None
         wait = max(1, round(self._window_ends - now))
         message = f"too many connections were opened from your address just now: wait {wait} s"
         return Refuse(429, "handshake_rate", message, (("Retry-After", str(wait)),))
+
+    def _count(self, address: str, weight: int, now: float) -> int:
+        if now >= self._window_ends or len(self._knocks) > MOST_KNOCKING:
+            self._knocks.clear()
+            self._window_ends = now + HANDSHAKE_WINDOW
+        self._knocks[address] += weight
+        return self._knocks[address]
+
+    def blame(self, address: str) -> None:
+        """A client of an address was closed for what it sent: it may not come again as often."""
+        if address and self.bounds.handshakes:
+            self._count(address, ABUSE, self._clock.monotonic())
 
     def _full(self) -> Refuse | None:
         if self._open < self.allowed():

@@ -12,6 +12,10 @@ WINDOW = 10
 """Seconds over which what a client sends is counted."""
 
 
+TOO_MUCH = 4102
+"""Close code of a client that sends more than it may."""
+
+
 class Inflow:
     """Counts one edge's clients.
 
@@ -62,4 +66,4 @@ class Inflow:
 
 
 def _too_much(what: str) -> ProtocolError:
-    return ProtocolError(4102, f"{what} within {WINDOW} s", "rate_limited")
+    return ProtocolError(TOO_MUCH, f"{what} within {WINDOW} s", "rate_limited")

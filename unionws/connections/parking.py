@@ -20,14 +20,16 @@ from unionws.clock import Clock
 from unionws.connections import eventstream
 from unionws.connections.client import Backlog, Client
 from unionws.connections.inbox import Close, Control, Event, Inbox, Message
-from unionws.connections.inflow import WINDOW, Inflow
+from unionws.connections.inflow import TOO_MUCH, WINDOW, Inflow
 from unionws.errors import ProtocolError
 from unionws.frames import PING, Frame
 from unionws.ticker import Ticker
 
 log = logging.getLogger("unionws.connections")
 
-READ_BYTES = 65_536
+READ_BYTES = 4_096
+"""Taken from a client at a time: a flood comes in small bites, with everybody else's turn between them."""
+
 EVENTS_PER_TURN = 512
 EMPTY_PONG = b"\x8a\x80"
 """First bytes of a masked pong without payload: the answer to our pings."""
@@ -103,6 +105,7 @@ class Parking:
         self._slots: list[dict[int, Client]] = [{} for _ in range(max(1, ping_interval))]
         self._closing: dict[Client, float] = {}
         self._events: set[Client] = set()
+        self._muted: set[Client] = set()
         self._as_events = eventstream.Rewrapper()
         self._epoll = select.epoll()
         self._tick = 0
@@ -211,6 +214,7 @@ class Parking:
         self._slot(fd).pop(fd, None)
         client.backlog = client.inbox = None
         self._events.discard(client)
+        self._muted.discard(client)
         os.close(fd)  # which takes it out of the epoll too (epoll(7)): nobody else holds it
         if self._closing.pop(client, None) is None:
             self._leave(client, code)
@@ -322,7 +326,7 @@ class Parking:
     def receive(self, client: Client, data: bytes) -> None:
         """Take bytes that arrived from a client (also those that came behind its handshake)."""
         heard, client.seen = client.seen, self._tick
-        if client.events:
+        if client.events or client in self._muted:
             return
         # The answer to our ping; more than one a second is none, and counted like any message.
         if client.inbox is None and len(data) == 6 and data[:2] == EMPTY_PONG and heard != self._tick:
@@ -362,6 +366,8 @@ class Parking:
         """Close for a violation; the broken inbox stays and swallows what still arrives."""
         if client in self._closing:
             return
+        if error.close_code == TOO_MUCH:
+            self._muted.add(client)  # what it still sends is not even looked at
         self.counters.protocol_errors += 1
         words = b""
         if error.error_code is not None:
