@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 from statistics_cost import DAY, Maker
 from tornado.ioloop import PeriodicCallback
 
-from unionws.app import load_plugins, run_edge, run_process, supervise
+from unionws.app import BUILTINS, run_edge, run_process, supervise
+from unionws.assembly import assemble
 from unionws.builtin.statistics import register_statistics
 from unionws.bus.local import LocalBus
 from unionws.bus.unix import UnixBus
@@ -30,8 +31,9 @@ from unionws.history.reader import Reader
 from unionws.history.statefolder import StateFolder
 from unionws.listening import listen
 from unionws.model import ChartRecord, Fragment, StateRecord, TransfersRecord
+from unionws.pluginhost import PluginHost
 from unionws.reloading import Live
-from unionws.settings import Settings, load_settings
+from unionws.settings import Settings
 from unionws.stats.collector import Collector
 
 ENVELOPE_BYTES = 130
@@ -123,9 +125,9 @@ async def publish(bus: LocalBus | UnixBus, options: argparse.Namespace, stopping
         tick.stop()
 
 
-def run_one(settings: Settings, folder: StateFolder, options: argparse.Namespace) -> None:
+def run_one(settings: Settings, host: PluginHost, folder: StateFolder, options: argparse.Namespace) -> None:
     """Publisher and edge in this process."""
-    host, [listener] = load_plugins(settings), listen(settings)
+    [listener] = listen(settings)
 
     async def work(stopping: asyncio.Event) -> None:
         bus, archive = LocalBus(), Reader(folder.database)
@@ -137,9 +139,9 @@ def run_one(settings: Settings, folder: StateFolder, options: argparse.Namespace
     run_process(host, Live(settings), work)
 
 
-def run_many(settings: Settings, folder: StateFolder, options: argparse.Namespace) -> None:
+def run_many(settings: Settings, host: PluginHost, folder: StateFolder, options: argparse.Namespace) -> None:
     """The publisher as the supervisor's first process, and edges of their own."""
-    host, listeners = load_plugins(settings), listen(settings, options.edges)
+    listeners = listen(settings, options.edges)
     supervisor = supervise(
         Live(settings), host, folder, listeners, lambda stopping, bus: publish(bus, options, stopping)
     )
@@ -171,10 +173,10 @@ def main() -> None:
         "PLUGINS_DIR=",
         "MAX_CLIENTS=0",
     ]
-    settings = load_settings(None, [*given, *options.set], {})
+    loaded, host = assemble(None, [*given, *options.set], {}, BUILTINS)
     with TemporaryDirectory() as empty:
         run = run_many if options.edges else run_one
-        run(settings, StateFolder(Path(empty) / "state"), options)
+        run(loaded.settings, host, StateFolder(Path(empty) / "state"), options)
 
 
 if __name__ == "__main__":
