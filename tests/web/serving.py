@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ def chain(universal: str) -> dict[str, Any]:
 class Service:
     """An edge that serves as the product does; ``publish`` is what ingest would send it."""
 
-    def __init__(self, *overrides: str) -> None:
+    def __init__(self, *overrides: str, epoch: str = EPOCH) -> None:
         settings = load_settings(None, ["PORT=0", "HOST=127.0.0.1", "PLUGINS_DIR=", *overrides], {})
         self._loop = LoopThread()
         self._loop.__enter__()
@@ -98,9 +99,10 @@ class Service:
         listener = listen(settings)[0]
         self.port: int = listener.getsockname()[1]
         self._loop.call(self._server.start, [listener])
-        self.seq = 0
+        self.seq, self._epoch = 0, epoch
         self._open = True
-        self.publish(StateRecord(NOW_MS, EPOCH, 0, "", {"upstream": {"state": "ok"}}))
+        self._stopping: threading.Thread | None = None
+        self.publish(StateRecord(NOW_MS, epoch, 0, "", {"upstream": {"state": "ok"}}))
         self.publish(
             ChainsRecord(NOW_MS, json.dumps([chain("union.union-1"), chain("babylon.bbn-1")]).encode())
         )
@@ -110,11 +112,11 @@ class Service:
         """Hand a record to the edge, as its bus would."""
         self._loop.call(self.edge.on_record, record)
 
-    def transfers(self, *items: Fragment, late: bool = False, epoch: str = EPOCH) -> None:
+    def transfers(self, *items: Fragment, late: bool = False, epoch: str = "", at: int = NOW_MS) -> None:
         """Publish transfers as one record."""
         self.seq += len(items)
         cursor = max(item.sort_order for item in items)
-        self.publish(TransfersRecord(epoch, self.seq, cursor, late, NOW_MS, items))
+        self.publish(TransfersRecord(epoch or self._epoch, self.seq, cursor, late, at, items))
 
     def chart(self, data: Mapping[str, Any]) -> None:
         """Publish statistics."""
@@ -154,10 +156,17 @@ class Service:
             self._open = False
             self._loop.run(self._server.stop(reason))
 
+    def stop_soon(self) -> None:
+        """The same without waiting: who is connected has to do its part."""
+        self._stopping = threading.Thread(target=self.stop)
+        self._stopping.start()
+
     def __enter__(self) -> Service:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._stopping is not None:
+            self._stopping.join()
         self.stop()
         self._loop.__exit__()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -176,12 +175,9 @@ def test_a_shutdown_is_announced_and_ends_the_stream(service: Service) -> None:
     """The last event tells when to come back; then the connection ends, without a close frame."""
     with Events(service.port) as reader:
         reader.until("status")
-        stopping = threading.Thread(target=service.stop)
-        stopping.start()
+        service.stop_soon()
         assert reader.until("serverShutdown")["data"]["reason"] == "shutdown"
         assert reader.body() == b""
-        reader.close()
-        stopping.join()
 
 
 def test_a_new_epoch_goes_on_in_the_same_stream(service: Service) -> None:
