@@ -43,6 +43,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         "-subj",
         "/CN=localhost",
     ]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*command, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True)
     return pem, key
 
