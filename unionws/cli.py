@@ -130,15 +130,16 @@ def check(parsed: argparse.Namespace) -> int:
 
 
 def plugins(parsed: argparse.Namespace) -> int:
-    """List plugins, where each was found, the hooks it implements, its state."""
+    """List plugins, where each was found, its hooks, its state; with URL: how those of a service do."""
+    from unionws import pluginlist
     from unionws.app import BUILTINS
     from unionws.assembly import inspect
 
-    _, host, problems = inspect(*_given(parsed), BUILTINS)
-    rows = [(info.name, info.state, info.origin, ", ".join(info.hooks)) for info in host.plugins()]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, [*widths, 0], strict=True)).rstrip())
+    loaded, host, problems = inspect(*_given(parsed), BUILTINS)
+    if parsed.url is not None:
+        print(*pluginlist.running(parsed.url, loaded.settings.ADMIN_TOKEN), sep="\n")
+        return 0
+    print(*pluginlist.found(host.plugins()), sep="\n")
     for problem in problems:
         _complain(problem)
     return 1 if problems else 0
@@ -178,7 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_serve(_command(commands, "serve", serve))
     _add_simulate(_command(commands, "simulate", simulate))
     _add_check(_command(commands, "check", check, aliases=("doctor",)))
-    _add_settings(_command(commands, "plugins", plugins))
+    _add_plugins(_command(commands, "plugins", plugins))
     _add_tail(_command(commands, "tail", tail))
     _add_new_plugin(_command(commands, "new-plugin", new_plugin))
     return parser
@@ -230,6 +231,11 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dev", action="store_true", help="start again whenever a plugin or the settings file changes"
     )
+
+
+def _add_plugins(command: argparse.ArgumentParser) -> None:
+    _add_settings(command)
+    command.add_argument("url", metavar="URL", nargs="?", help="a running service: http://127.0.0.1:8080")
 
 
 def _add_new_plugin(command: argparse.ArgumentParser) -> None:

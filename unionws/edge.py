@@ -172,6 +172,10 @@ class Edge:
             "maxConnections": self.settings.MAX_CLIENTS,
         }
 
+    def plugins(self) -> Mapping[str, JSON]:
+        """What plugins did wrong here; where this process is ingest too, that tells."""
+        return self._host.troubles() if self._host.doors.role == "edge" else {}
+
     def _statistics(self) -> Mapping[str, JSON]:
         """The newest chartData, decoded; empty before the first."""
         chart = self.greeting.chart

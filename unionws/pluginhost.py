@@ -295,6 +295,14 @@ class PluginHost:
         """All plugins found, in calling order, with their state."""
         return [info(name, plugin) for name, plugin in self._loader.plugins.items()]
 
+    def troubles(self) -> dict[str, dict[str, JSON]]:
+        """The counters of plugins that failed or were slow, with their last error."""
+        return {
+            found.name: {**self.counters[found.name], "last_error": found.last_error}
+            for found in self.plugins()
+            if found.failures or found.slow
+        }
+
     @property
     def counters(self) -> dict[str, dict[str, JSON]]:
         """Per plugin: state, calls, failures, slow calls and milliseconds, JSON-able."""

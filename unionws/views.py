@@ -74,6 +74,7 @@ class EdgeViews:
             "httpConnections": len(self._http),
             "backlogBytes": sum(backlog.size for backlog in slow),
             "measures": self._measures(),
+            **({"plugins": edge.plugins()} if edge.plugins() else {}),
             "clients": len(edge.parking),
             "groups": len(edge.groups),
             **{camel(name): value for name, value in asdict(edge.parking.counters).items()},
