@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from unionws.errors import SettingsError
-from unionws.listening import _place, listen
+from unionws.listening import _place, adopt, listen, share_out
 from unionws.settings import Settings
 
 LOCAL = Settings(HOST="127.0.0.1", PORT=0)
@@ -132,3 +132,30 @@ def test_nothing_stays_open_when_one_of_several_cannot_be_opened() -> None:
         listen(shared, 4)
     (listener,) = listen(shared)
     listener.close()
+
+
+def test_sockets_of_another_process_are_adopted_where_they_fit() -> None:
+    """Same HOST and PORT, or any port; else they are closed and others are to be opened."""
+    (listener,) = listen(LOCAL)
+    port = listener.getsockname()[1]
+    copies = [socket.socket(fileno=os.dup(listener.fileno())) for _ in range(4)]
+    wanted = [LOCAL, Settings(HOST="127.0.0.1", PORT=port)]
+    assert [adopt(settings, [copy]) for settings, copy in zip(wanted, copies, strict=False)] == [
+        [copy] for copy in copies[:2]
+    ]
+    others = [Settings(HOST="127.0.0.1", PORT=port - 1), Settings(HOST="127.0.0.2", PORT=0)]
+    assert [adopt(settings, [copy]) for settings, copy in zip(others, copies[2:], strict=True)] == [[], []]
+    assert [copy.fileno() for copy in copies[2:]] == [-1, -1]
+    for each in (listener, *copies[:2]):
+        each.close()
+
+
+def test_every_socket_is_served_and_every_edge_has_one() -> None:
+    """With fewer edges than sockets an edge serves several; with more, edges share one."""
+    sockets = [socket.socket() for _ in range(3)]
+    a, b, c = sockets
+    assert share_out(sockets, 3) == [[a], [b], [c]]
+    assert share_out(sockets, 2) == [[a, c], [b]]
+    assert share_out(sockets, 5) == [[a], [b], [c], [a], [b]]
+    for each in sockets:
+        each.close()

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tornado.ioloop import PeriodicCallback
@@ -22,18 +23,21 @@ from unionws.bus import unix
 from unionws.bus.local import LocalBus
 from unionws.clock import SystemClock
 from unionws.edge import Edge, capacity
+from unionws.errors import StateError
 from unionws.history.reader import Reader
 from unionws.history.statefolder import StateFolder, endpoint_folder, simulated_folder, source_folder
 from unionws.history.store import Store
 from unionws.ingest import Ingest
-from unionws.listening import listen
+from unionws.listening import adopt, listen, share_out
 from unionws.pluginhost import PluginHost
 from unionws.pluginservice import Doors
 from unionws.reloading import Live
 from unionws.server import EdgeServer
 from unionws.settings import Settings
 from unionws.source.simulator import Simulator, parse_faults
+from unionws.succession import LoopHandover, Readiness
 from unionws.supervisor import Child, Supervisor
+from unionws.takeover import Handover, lock
 from unionws.ticker import Ticker
 
 log = logging.getLogger("unionws.app")
@@ -52,6 +56,8 @@ BUILTINS: tuple[tuple[str, object], ...] = (
 
 REPORT_INTERVAL = 1.0
 HISTORY_INTERVAL_MS = 10_000
+INFORMED_WITHIN = 10.0
+"""Seconds after which an edge accepts clients even if ingest has not told it the position."""
 INDEXER = "indexer"
 """Name of the source that GRAPHQL_ENDPOINT belongs to."""
 SEED = 1
@@ -92,9 +98,9 @@ async def run_ingest(
     bus: Any,
     folder: StateFolder,
     simulator: Simulator | None,
-    stopping: asyncio.Event,
+    told: Callable[[], Awaitable[object]],
 ) -> None:
-    """Ingest, and the embedded indexer where one is wanted, until ``stopping``.
+    """Ingest, and the embedded indexer where one is wanted, until ``told`` returns.
 
     Raises:
         StateError: the state folder cannot be used.
@@ -110,7 +116,7 @@ async def run_ingest(
     await ingest.open()
     ingest.start()
     log.info("polling", extra={"fields": {"endpoint": endpoint or settings.GRAPHQL_ENDPOINT}})
-    await stopping.wait()
+    await told()
     await ingest.stop()
     if simulator is not None:
         await simulator.stop()
@@ -121,20 +127,24 @@ async def run_edge(
     bus: Any,
     live: Live,
     archive: Reader,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     stopping: asyncio.Event,
+    on_ready: Callable[[], None],
 ) -> None:
-    """One edge until ``stopping``."""
+    """One edge until ``stopping``; ``on_ready``: called when it serves."""
     server = EdgeServer(edge, live.settings, SystemClock())
     live.on_change(server.reload)
     bus.subscribe(edge.on_record)
     reporter = Ticker(lambda: bus.report(edge.name, server.views.counters()), REPORT_INTERVAL)
     looker = PeriodicCallback(archive.refresh, HISTORY_INTERVAL_MS)
     await archive.refresh()
-    server.start([listener])
+    await _informed(edge, stopping)
+    server.start(listeners)
     reporter.start()
     looker.start()
-    log.info("serving", extra={"fields": {"edge": edge.name, "port": listener.getsockname()[1]}})
+    log.info("serving", extra={"fields": {"edge": edge.name, "port": listeners[0].getsockname()[1]}})
+    if edge.position()[0]:
+        on_ready()
     await stopping.wait()
     reporter.stop()
     looker.stop()
@@ -142,22 +152,36 @@ async def run_edge(
     archive.close()
 
 
+async def _informed(edge: Edge, stopping: asyncio.Event) -> None:
+    """Wait for the position, for a while: without it who resumes would be told of gaps there are not."""
+    for _ in range(int(INFORMED_WITHIN / 0.01)):
+        if edge.position()[0] or stopping.is_set():
+            return
+        await asyncio.sleep(0.01)
+
+
 async def run_single(
     live: Live,
     host: PluginHost,
     folder: StateFolder,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     simulator: Simulator | None,
     stopping: asyncio.Event,
+    on_ready: Callable[[], None] = lambda: None,
+    handover: LoopHandover | None = None,
 ) -> None:
-    """Ingest and one edge in this process, until ``stopping``."""
+    """Ingest and one edge in this process, until ``stopping`` or until a successor serves."""
     bus = LocalBus()
     archive = Reader(folder.database)
     edge = Edge(live.settings, host, SystemClock(), archive=archive)
     edge_stopping = asyncio.Event()
-    edge_task = asyncio.ensure_future(run_edge(edge, bus, live, archive, listener, edge_stopping))
+    edge_task = asyncio.ensure_future(run_edge(edge, bus, live, archive, listeners, edge_stopping, on_ready))
+    told = stopping.wait if handover is None else partial(handover.wait, stopping)
     try:
-        await run_ingest(live.settings, host, bus, folder, simulator, stopping)
+        while True:
+            await run_ingest(live.settings, host, bus, folder, simulator, told)
+            if stopping.is_set() or handover is None or await handover.is_done():
+                break
     finally:
         edge_stopping.set()
         await edge_task
@@ -201,21 +225,32 @@ def serve(
         host.use(replace(host.settings, PROBE_PRIVATE_ADDRESSES=True))  # all its nodes are here
     host.source()  # a wrong name shall not be found out by a child
     folder = state_folder(settings, simulate)
-    folder.acquire()
+    predecessor = lock(folder)
     host.doors = Doors(folder=folder.path / "plugins")
     edges = edge_count(settings)
-    listeners = listen(settings, max(1, edges))
+    inherited = [] if predecessor is None else predecessor.listeners
+    listeners = adopt(settings, inherited) or listen(settings, max(1, edges))
+    if predecessor is not None:
+        predecessor.take_state(folder)
     if edges == 0:
+        on_ready = predecessor.dismiss if predecessor is not None else lambda: None
+        handover = LoopHandover(Handover(folder, listeners), host)
         work = lambda stopping: run_single(  # noqa: E731
-            live, host, folder, listeners[0], simulator, stopping
+            live, host, folder, listeners, simulator, stopping, on_ready, handover
         )
         return run_process(host, live, work)
 
     def ingest(stopping: asyncio.Event, bus: unix.UnixBus) -> Awaitable[None]:
-        return run_ingest(settings, host, bus, folder, simulator, stopping)
+        return run_ingest(settings, host, bus, folder, simulator, stopping.wait)
 
-    supervisor = supervise(live, host, folder, listeners, ingest)
+    ready = Readiness()
+    supervisor = supervise(live, host, folder, share_out(listeners, edges), ingest, ready)
     supervisor.start()
+    if predecessor is not None:
+        if not ready.wait(edges):
+            supervisor.stop()
+            raise StateError("taking over failed: not every process serves; the other service goes on")
+        predecessor.dismiss()
     supervisor.wait()
     log.info("stopped")
     return 0
@@ -225,10 +260,11 @@ def supervise(
     live: Live,
     host: PluginHost,
     folder: StateFolder,
-    listeners: Sequence[socket.socket],
+    shares: Sequence[Sequence[socket.socket]],
     ingest: Callable[[asyncio.Event, unix.UnixBus], Awaitable[None]],
+    ready: Readiness,
 ) -> Supervisor:
-    """A supervisor of one ingest and an edge per listening socket, joined by a Unix socket."""
+    """A supervisor of one ingest and an edge per share of the listening sockets, joined by a Unix socket."""
     bus_listener, address = unix.listen()
 
     def ingest_process(alive: int) -> int:
@@ -248,10 +284,10 @@ def supervise(
         async def work(stopping: asyncio.Event) -> None:
             folder.release()  # it only reads there
             archive = Reader(folder.database)
-            share = len(listeners)
+            share = len(shares)
             edge = Edge(live.settings, host, SystemClock(), f"e{number}", share=share, archive=archive)
             bus = unix.UnixBusEdge(address, edge.name, edge.position)
-            await run_edge(edge, bus, live, archive, listeners[number], stopping)
+            await run_edge(edge, bus, live, archive, shares[number], stopping, ready.tell)
             await bus.stop()
 
         def run(alive: int) -> int:
@@ -260,8 +296,10 @@ def supervise(
 
         return run
 
-    edges = [Child(f"edge{number}", edge_process(number)) for number in range(len(listeners))]
-    return Supervisor(Child("ingest", ingest_process), edges, listeners, live.reload)
+    edges = [Child(f"edge{number}", edge_process(number)) for number in range(len(shares))]
+    listeners = list(dict.fromkeys(listener for share in shares for listener in share))
+    handover = Handover(folder, listeners)
+    return Supervisor(Child("ingest", ingest_process), edges, listeners, live.reload, handover)
 
 
 def run_process(host: PluginHost, live: Live, work: Run, alive: int | None = None) -> int:

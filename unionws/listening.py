@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from unionws.errors import SettingsError
@@ -36,6 +37,31 @@ def listen(settings: Settings, count: int = 1) -> list[socket.socket]:
         hint = "stop what listens there, or choose another with --set PORT=…"
         raise SettingsError([f"PORT, HOST: cannot listen on {place}: {reason}; {hint}"]) from None
     return sockets
+
+
+def adopt(settings: Settings, listeners: Sequence[socket.socket]) -> list[socket.socket]:
+    """Sockets of another process as ours; none, and they are closed, if HOST or PORT want others."""
+    if not all(_fits(settings, listener) for listener in listeners):
+        for listener in listeners:
+            listener.close()
+        return []
+    for listener in listeners:
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.SEND_BUFFER_BYTES)
+    return list(listeners)
+
+
+def _fits(settings: Settings, listener: socket.socket) -> bool:
+    port = listener.getsockname()[1]
+    family, address = _place(settings, settings.PORT or port)
+    return listener.family == family and listener.getsockname()[:2] == address[:2]
+
+
+def share_out(listeners: Sequence[socket.socket], count: int) -> list[list[socket.socket]]:
+    """The sockets of each of ``count`` edges: none is left unserved, since connections wait in it."""
+    if len(listeners) >= count:
+        return [list(listeners[number::count]) for number in range(count)]
+    return [[listeners[number % len(listeners)]] for number in range(count)]
 
 
 def _bind(settings: Settings, port: int, *, shared: bool) -> socket.socket:

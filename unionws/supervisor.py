@@ -8,6 +8,7 @@ children when the parent is gone, whatever the reason.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
 import os
@@ -16,6 +17,9 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from unionws.succession import Launcher
+from unionws.takeover import Handover
 
 log = logging.getLogger("unionws.supervisor")
 
@@ -28,7 +32,7 @@ YOUNG = 10.0
 INGEST_STOPS_WITHIN = 2.0
 STOP_WITHIN = 9.0
 POLL_SECONDS = 0.05
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR2, signal.SIGIO)
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class Supervisor:
         others: stopped after it.
         listeners: closed in ``first``, which serves no clients.
         on_hangup: called at SIGHUP, before the children get it too.
+        handover: lets a successor take over; SIGUSR2 starts one. None: not possible.
     """
 
     def __init__(
@@ -66,8 +71,11 @@ class Supervisor:
         others: Sequence[Child],
         listeners: Sequence[socket.socket],
         on_hangup: Callable[[], None] = lambda: None,
+        handover: Handover | None = None,
     ) -> None:
         self._first = first
+        self._handover = handover
+        self._launcher = Launcher()
         self._on_hangup = on_hangup
         self._others = list(others)
         self._listeners = list(listeners)
@@ -89,18 +97,23 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         gc.collect()
         gc.freeze()  # what the children share with the parent stays shared
+        self._open_handover()
         for child in self.children:
             self._fork(child)
 
     def wait(self) -> None:
-        """Keep the children alive until SIGTERM or SIGINT, then stop them."""
+        """Keep the children alive until SIGTERM or SIGINT, or until a successor serves; then stop them."""
         while True:
             got = signal.sigtimedwait(SIGNALS, self._pause())
             if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
                 break
             if got is not None and got.si_signo == signal.SIGHUP:
                 self._hang_up()
+            if got is not None and got.si_signo == signal.SIGUSR2 and self._handover is not None:
+                self._launcher.start()
             self._reap()
+            if self._handover is not None and self._hand_over(self._handover):
+                break
             for child in self.children:
                 if not child.pid and child.start_at <= time.monotonic():
                     child.restarts += 1
@@ -114,6 +127,31 @@ class Supervisor:
             if child.pid:
                 os.kill(child.pid, signal.SIGHUP)
 
+    def _open_handover(self) -> None:
+        """Be found by successors; SIGIO tells that one knocks (there is no event loop here)."""
+        if self._handover is None:
+            return
+        self._handover.open()
+        door = self._handover.fileno()
+        if door >= 0:
+            fcntl.fcntl(door, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(door, fcntl.F_SETFL, fcntl.fcntl(door, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def _hand_over(self, handover: Handover) -> bool:
+        """Let a successor take over if there is one; whether it serves now."""
+        if not handover.meet():
+            return False
+        self._stopping = True
+        self._end([self._first], time.monotonic() + STOP_WITHIN)
+        self._kill([self._first])
+        handover.release()
+        if handover.succeeded() or not handover.take_back():
+            return True
+        self._stopping = False
+        self._open_handover()
+        self._first.start_at = time.monotonic()
+        return False
+
     def _pause(self) -> float:
         waiting = [child.start_at - time.monotonic() for child in self.children if not child.pid]
         return max(0.0, min([*waiting, 60.0]))
@@ -124,11 +162,9 @@ class Supervisor:
         deadline = time.monotonic() + STOP_WITHIN
         self._end([self._first], min(deadline, time.monotonic() + INGEST_STOPS_WITHIN))
         self._end(self._others, deadline)
-        for child in self.children:
-            if child.pid:
-                log.warning("process did not stop in time", extra={"fields": {"process": child.name}})
-                os.kill(child.pid, signal.SIGKILL)
-        self._await(self.children, time.monotonic() + 1.0)
+        self._kill(self.children)
+        if self._handover is not None:
+            self._handover.close()
         os.close(self._alive_write)
         os.close(self._alive_read)
 
@@ -137,6 +173,13 @@ class Supervisor:
             if child.pid:
                 os.kill(child.pid, signal.SIGTERM)
         self._await(children, deadline)
+
+    def _kill(self, children: Sequence[Child]) -> None:
+        for child in children:
+            if child.pid:
+                log.warning("process did not stop in time", extra={"fields": {"process": child.name}})
+                os.kill(child.pid, signal.SIGKILL)
+        self._await(children, time.monotonic() + 1.0)
 
     def _await(self, children: Sequence[Child], deadline: float) -> None:
         while any(child.pid for child in children) and time.monotonic() < deadline:
@@ -159,13 +202,16 @@ class Supervisor:
         code = 1
         try:
             os.close(self._alive_write)
+            if self._handover is not None:
+                self._handover.close()
             if child is self._first:
                 for listener in self._listeners:
                     listener.close()
             # A terminal's Ctrl-C goes to the whole group; only the parent acts on it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the child listens to it
+            for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGIO):  # until the child listens to it
+                signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             code = child.run(self._alive_read)
         except BaseException:
@@ -175,6 +221,7 @@ class Supervisor:
             os._exit(code)
 
     def _reap(self) -> None:
+        self._launcher.reap()
         for child in self.children:
             if not child.pid:
                 continue
