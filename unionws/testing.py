@@ -337,7 +337,7 @@ class _Thread:
         self._host.doors = Doors(folder=folder.path / "plugins")
         self._host.start()
         try:
-            await app.run_single(Live(settings), self._host, folder, self._listener, None, self._stopping)
+            await app.run_single(Live(settings), self._host, folder, [self._listener], None, self._stopping)
         finally:
             self._host.stop()
             folder.release()
