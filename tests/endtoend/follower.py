@@ -32,6 +32,11 @@ class Wish:
     def json(self) -> JSON:
         return {self.field: [self.value]} if self.field else {}
 
+    @classmethod
+    def of(cls, fields: JSON) -> Wish:
+        """The wish a service answers with."""
+        return next((cls(name, values[0]) for name, values in fields.items()), cls())
+
     def passes(self, item: Fragment) -> bool:
         sides = {"fromChains": (item.source,), "wallets": (item.sender, item.receiver)}
         return not self.field or self.value in sides[self.field]
@@ -243,7 +248,8 @@ class Follower:
             self._on_heartbeat(message, data)
             return
         own = "id" in message
-        wish, resume = self._asked[message["id"]] if own else (self.wish, self._resume)
+        wish = Wish.of(data["filter"])  # may have been changed while the service looked up the place
+        _, resume = self._asked[message["id"]] if own else (wish, self._resume)
         if resume is None:
             if self._replaying:
                 self._owe(self._place, NOTHING)  # it was our wish to have no more of that
@@ -251,17 +257,14 @@ class Follower:
             self._go_to(data)
             self._owe(self._place, wish)
         else:
-            if own:
-                self._owe(resume.at.place, wish)
+            self._owe(resume.at.place, wish)
             self._replaying = data["replaying"]
             self.at = resume.at
-            if not self._replaying:
+            if not self._replaying and data["recovered"]:
                 self._go_to(data)
             elif data["epoch"] != resume.at.epoch:
                 self.at = replace(resume.at, epoch=data["epoch"], seq=None)
-        if own:
-            self.wish = wish
-            self._replay_wishes = (wish,)
+        self.wish, self._replay_wishes = wish, (wish,)
 
     def _on_filterSet(self, message: JSON, data: JSON) -> None:
         self.wish, _ = self._asked[message["id"]]

@@ -1,7 +1,7 @@
 """Whatever happens, in whatever order: a client that keeps the rules has everything, or was told.
 
 Publishing, filter changes, slow reading, drops, resumes by position and by cursor, subscriptions
-anew, edges that die, ingests that lose their numbering, and a bus that loses records.
+anew, edges that die, ingests that lose their numbering, a bus that loses records.
 """
 
 from __future__ import annotations
@@ -97,9 +97,16 @@ class Rules(RuleBasedStateMachine):
     def kill_edge(self) -> None:
         self.world.kill_edge()
 
-    @rule(anew=st.booleans())
-    def change_epoch(self, anew: bool) -> None:
-        self.world.new_epoch(anew=anew)
+    @rule()
+    def doubt(self) -> None:
+        """Ingest cannot prove that it goes on where it ended: another epoch, the same numbers."""
+        self.world.new_epoch(anew=False)
+
+    @rule()
+    def lose_the_state(self) -> None:
+        """Ingest begins at 1, once nobody is in the middle of a gap: gaps have no epoch of their own."""
+        self.settle()
+        self.world.new_epoch(anew=True)
 
     @rule()
     def expire(self) -> None:
@@ -147,7 +154,11 @@ class Rules(RuleBasedStateMachine):
 
     @precondition(lambda self: self.followers)
     @rule(
-        who=WHO, wish=WISHES, resume=st.booleans(), by_cursor=st.booleans(), snapshot=st.sampled_from([0, 0, 3])
+        who=WHO,
+        wish=WISHES,
+        resume=st.booleans(),
+        by_cursor=st.booleans(),
+        snapshot=st.sampled_from([0, 0, 3]),
     )
     def subscribe(self, who: int, wish: Wish, resume: bool, by_cursor: bool, snapshot: int) -> None:
         follower = self.some(who)

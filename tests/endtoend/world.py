@@ -53,7 +53,9 @@ class Disk:
         rows = []
         for record in self.records:
             first = record.seq - len(record.items) + 1
-            rows += [(first + i, item, record.timestamp, record.cursor) for i, item in enumerate(record.items)]
+            rows += [
+                (first + i, item, record.timestamp, record.cursor) for i, item in enumerate(record.items)
+            ]
         return [row for row in rows if self.lowest is not None and row[0] >= self.lowest]
 
     async def between(self, first: int, last: int) -> TransfersRecord:
