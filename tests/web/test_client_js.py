@@ -7,9 +7,8 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -527,13 +526,13 @@ def run_node(code: str) -> str:
 # -------------------------------------------------------------------------- against the real server
 
 
-@cache
-def ws_package() -> Path:
+@pytest.fixture(scope="module")
+def ws_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ``ws`` package of npm, for Nodes without a WebSocket class; skips where it cannot be had."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("there is no npm on this machine")
-    folder = Path(mkdtemp(prefix="ws-"))
+    folder = tmp_path_factory.mktemp("ws")
     command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "ws@8"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode:
@@ -566,7 +565,7 @@ def start(request: pytest.FixtureRequest) -> Callable[[Service], Start]:
     if request.param == "node":
         return lambda service: lambda **options: NodeClient(address(service), **options)
     if request.param == "ws":
-        sockets = ws_package()
+        sockets = request.getfixturevalue("ws_package")
         return lambda service: partial(NodeClient, address(service), sockets=sockets)
     browser = request.getfixturevalue("browser")
     return lambda service: partial(in_tab, browser, service, address(service))
