@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import itertools
 import json
 import os
 import socket
@@ -25,8 +26,8 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,15 @@ def frame(opcode: int, payload: bytes = b"", head: int = 0x80) -> bytes:
     return bytes([head | opcode]) + length + MASK + body
 
 
-async def connect(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+@asynccontextmanager
+async def connect(port: int, data: bytes) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection on which ``data`` was sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(data)
-    return reader, writer
+    try:
+        writer.write(data)
+        yield reader, writer
+    finally:
+        writer.transport.abort()
 
 
 async def swallow(reader: asyncio.StreamReader) -> None:
@@ -144,18 +150,16 @@ async def again(attack: Callable[[int, int], Awaitable[None]], port: int, number
 
 async def slow_head(port: int, number: int) -> None:
     """A request that never ends, byte by byte."""
-    reader, writer = await connect(port, b"GET /health HTTP/1.1\r\n")
-    ended = asyncio.ensure_future(swallow(reader))
-    while not ended.done():
-        writer.write(b"X-A: b\r\n")
-        await asyncio.wait([ended], timeout=1.0)
-    writer.close()
+    async with connect(port, b"GET /health HTTP/1.1\r\n") as (reader, writer):
+        ended = asyncio.ensure_future(swallow(reader))
+        while not ended.done():
+            writer.write(b"X-A: b\r\n")
+            await asyncio.wait([ended], timeout=1.0)
 
 
 async def giant_head(port: int, number: int) -> None:
-    reader, writer = await connect(port, b"GET /health HTTP/1.1\r\nX-A: " + b"x" * 60_000)
-    await swallow(reader)
-    writer.close()
+    async with connect(port, b"GET /health HTTP/1.1\r\nX-A: " + b"x" * 60_000) as (reader, _):
+        await swallow(reader)
 
 
 BROKEN = (
@@ -171,54 +175,56 @@ BROKEN = (
 
 async def malformed(port: int, number: int) -> None:
     for data in BROKEN:
-        reader, writer = await connect(port, upgrade(ATTACKER.format(number)) + data)
-        await swallow(reader)
-        writer.close()
+        async with connect(port, upgrade(ATTACKER.format(number)) + data) as (reader, _):
+            await swallow(reader)
+
+
+async def pour(port: int, number: int, burst: Callable[[], bytes]) -> None:
+    """Send bursts as fast as the socket takes them, until the server ends it."""
+    async with connect(port, upgrade(ATTACKER.format(number))) as (reader, writer):
+        ended = asyncio.ensure_future(swallow(reader))
+        while not ended.done():
+            writer.write(burst())
+            sent = asyncio.ensure_future(writer.drain())
+            await asyncio.wait([sent, ended], timeout=0.5)
+            sent.cancel()
+            await asyncio.gather(sent, return_exceptions=True)
 
 
 async def flood(port: int, number: int) -> None:
-    """Messages as fast as the socket takes them."""
-    reader, writer = await connect(port, upgrade(ATTACKER.format(number)))
-    ended, burst = asyncio.ensure_future(swallow(reader)), frame(9, b"x") * 1000
-    while not ended.done():
-        writer.write(burst)
-        await asyncio.wait([asyncio.ensure_future(writer.drain()), ended], timeout=0.5)
-    writer.close()
+    """Messages."""
+    pings = frame(9, b"x") * 1000
+    await pour(port, number, lambda: pings)
 
 
 async def filter_flood(port: int, number: int) -> None:
     """Filter changes, all different."""
-    reader, writer = await connect(port, upgrade(ATTACKER.format(number)))
-    ended, count = asyncio.ensure_future(swallow(reader)), 0
-    while not ended.done():
-        burst = []
-        for _ in range(500):
-            count += 1
-            wanted = {"channel": "transfers", "filter": {"wallets": [f"0x{number:02x}{count:038x}"]}}
-            burst.append(frame(1, json.dumps({"type": "setFilter", "data": wanted}).encode()))
-        writer.write(b"".join(burst))
-        await asyncio.wait([asyncio.ensure_future(writer.drain()), ended], timeout=0.5)
-    writer.close()
+    counter = itertools.count()
+
+    def change() -> bytes:
+        wanted = {"channel": "transfers", "filter": {"wallets": [f"0x{number:02x}{next(counter):038x}"]}}
+        return frame(1, json.dumps({"type": "setFilter", "data": wanted}).encode())
+
+    await pour(port, number, lambda: b"".join(change() for _ in range(500)))
 
 
 async def one_address(port: int, floods: int, until: float) -> Counter[str]:
     """Connections from one address, kept open as long as the server lets them."""
-    held, statuses = [], Counter[str]()
-    for number in range(floods):
-        if time.monotonic() > until:
-            break
-        with suppress(OSError):
-            reader, writer = await connect(port, upgrade(ATTACKER.format(250)))
-            line = await reader.readline()
-            statuses[line.split()[1].decode() if line else "closed"] += 1
-            if b" 101 " in line:
-                held.append((reader, writer))
-            else:
-                writer.close()
-        if number % 50 == 0:
-            await asyncio.sleep(0)
-    for _, writer in held:
-        writer.close()
+    statuses = Counter[str]()
+    async with AsyncExitStack() as held:
+        for number in range(floods):
+            if time.monotonic() > until:
+                break
+            with suppress(OSError):
+                async with AsyncExitStack() as one:
+                    opened = connect(port, upgrade(ATTACKER.format(250)))
+                    reader, _ = await one.enter_async_context(opened)
+                    line = await reader.readline()
+                    statuses[line.split()[1].decode() if line else "closed"] += 1
+                    if b" 101 " in line:
+                        held.push_async_exit(one.pop_all())
+            if number % 50 == 0:
+                await asyncio.sleep(0)
     return statuses
 
 
