@@ -1,7 +1,8 @@
 """Writes the reference pages from the code: ``python tools/reference.py [--check]``.
 
-conf/README.md comes from the table of settings, docs/hooks.md from the hookspecs. With ``--check``
-nothing is written; the exit code says whether the pages are up to date.
+conf/README.md comes from the table of settings, docs/hooks.md from the hookspecs, docs/schema/ from
+unionws/schemas.py. With ``--check`` nothing is written; the exit code says whether the pages are up
+to date.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from unionws import hookspecs
 from unionws.app import BUILTINS
+from unionws.schemas import SCHEMAS, published
 from unionws.settings import settings_table
 from unionws.settings_plugins import row_of
 from unionws.settings_values import Row, allowed
@@ -120,7 +124,16 @@ def _hook(function: ast.FunctionDef) -> str:
     return f"### {function.name}\n\n```python\n{signature}\n```\n\n{text.strip()}\n{code}"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"conf/README.md": settings_page, "docs/hooks.md": hooks_page}
+def schema_page(name: str) -> str:
+    """docs/schema/<name>.json."""
+    return json.dumps(published(name), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "conf/README.md": settings_page,
+    "docs/hooks.md": hooks_page,
+    **{f"docs/schema/{name}.json": partial(schema_page, name) for name in SCHEMAS},
+}
 
 
 def outdated() -> list[str]:

@@ -87,3 +87,26 @@ def test_plugins_figures_go_last_and_the_largest_first() -> None:
     assert 0 < len(data["ext"]) < 8
     assert set(data["ext"]) == {f"acme.p{n}" for n in range(len(data["ext"]))}
     assert set(lengths(data)) == {0}
+
+
+def node(number: int, status: str) -> dict[str, Any]:
+    return {"rpcUrl": f"https://node{number}.example", "status": status, "padding": "x" * 150}
+
+
+def test_nodes_and_latencies_give_way_before_any_list_of_ten() -> None:
+    """Sound nodes first, from the end; totals stay; whoever gave the lists still has them whole."""
+    statuses = ["healthy", "unhealthy"] * 30
+    nodes = {"totalNodes": 60, "nodesWithRpcs": [node(n, status) for n, status in enumerate(statuses)]}
+    latencies = [{"sourceName": f"chain {n}", "padding": "x" * 200} for n in range(20)]
+    counted = busy(99_000)
+    data = dict(counted.snapshot(NOW).data)
+    for limit in (99_000, 96_000):
+        full = {**data, "nodeHealthData": nodes, "latencyData": latencies}
+        fit(full, limit)
+        left = [found["status"] for found in full["nodeHealthData"]["nodesWithRpcs"]]
+        assert full["nodeHealthData"]["totalNodes"] == 60
+        assert left.count("unhealthy") == 30 or left.count("healthy") == 0
+        assert len(full["latencyData"]) == 20 or not left
+        assert full["latencyData"] == latencies[: len(full["latencyData"])]
+        assert all(len(items) == 10 for items in full["activeSendersTimeScale"].values())
+    assert (len(nodes["nodesWithRpcs"]), len(latencies)) == (60, 20)

@@ -5,12 +5,13 @@ busy statistics take 240 KB. The lists themselves, on whose ten items clients co
 they alone take 92 KB then. What room is left goes to the lists inside items, ``topRoutes`` and
 ``topAssets``: to those of the first five items first (the explorer page shows no more unless
 asked), to the first entry of each before the second of any. Should even the bare lists be too
-long, plugins' figures go, the largest first.
+long, nodes go from the list of nodes, sound ones first (its totals stay), then latencies of the
+less busy routes, then what is said of nodes by chain, and at last plugins' figures, the largest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from unionws.model import JSON
@@ -46,6 +47,9 @@ def fit(data: dict[str, JSON], limit: int = CHART_BYTES, expected: int = 0) -> b
     if len(encoded) > limit:
         _shorten(data, len(encoded) - limit)
         encoded = encode(data)
+    if len(encoded) > limit:
+        _drop_extras(data, len(encoded) - limit)
+        encoded = encode(data)
     while len(encoded) > limit and data["ext"]:
         del data["ext"][max(data["ext"], key=lambda name: len(encode(data["ext"][name])))]
         encoded = encode(data)
@@ -58,6 +62,30 @@ def _shorten(data: Mapping[str, JSON], excess: int) -> None:
         _, size, inner = queue.pop()
         inner.pop()
         excess -= size
+
+
+def _drop_extras(data: dict[str, JSON], excess: int) -> None:
+    """Leave out nodes and latencies; fresh lists, for those given belong to whoever gave them."""
+    nodes = data.get("nodeHealthData")
+    if nodes:
+        listed = list(nodes["nodesWithRpcs"])
+        excess = _drop(listed, excess, [node for node in reversed(listed) if node["status"] == "healthy"])
+        excess = _drop(listed, excess, listed[::-1])
+        data["nodeHealthData"] = {**nodes, "nodesWithRpcs": listed}
+    latencies = data["latencyData"] = list(data["latencyData"])
+    excess = _drop(latencies, excess, latencies[::-1])
+    if nodes and excess > 0:
+        data["nodeHealthData"]["chainHealthStats"] = {}
+
+
+def _drop(listed: list[JSON], excess: int, order: Iterable[JSON]) -> int:
+    """Take items out in this order until ``excess`` bytes are saved; what is still to be saved."""
+    for item in order:
+        if excess <= 0:
+            break
+        listed.remove(item)
+        excess -= len(encode(item)) + 1
+    return excess
 
 
 def _entries(data: Mapping[str, JSON]) -> Iterator[_Entry]:
