@@ -25,6 +25,7 @@ WISHES = st.sampled_from(
     [ALL, *(Wish("fromChains", chain) for chain in CHAINS), *(Wish("wallets", wallet) for wallet in WALLETS)]
 )
 WHO = st.integers(0, 3)
+TROUBLE = ("doubt", "expire", "heartbeat", "kill_edge", "lose_a_record", "lose_the_state")
 SLACK_MS = 3_000
 """Rows come behind the cursor by less than the overlap of a resume by cursor."""
 
@@ -88,33 +89,37 @@ class Rules(RuleBasedStateMachine):
     def turn(self, count: int) -> None:
         self.world.turn(count)
 
-    @rule(batch=BATCH)
-    def lose_on_the_bus(self, batch: list[tuple[str, str, int]]) -> None:
-        self.holes = True
-        self.world.publish(self.items(batch), delivered=False)
+    @rule(
+        what=st.sampled_from(["doubt", "expire", "heartbeat", "kill_edge", "lose_a_record", "lose_the_state"])
+    )
+    def trouble(self, what: str) -> None:
+        getattr(self, what)()
 
-    @rule()
-    def kill_edge(self) -> None:
-        self.world.kill_edge()
-
-    @rule()
     def doubt(self) -> None:
         """Ingest cannot prove that it goes on where it ended: another epoch, the same numbers."""
         self.world.new_epoch(anew=False)
 
-    @rule()
+    def expire(self) -> None:
+        """The older half of what is on disk goes."""
+        self.world.expire()
+
+    def heartbeat(self) -> None:
+        """It was quiet for a while."""
+        self.world.heartbeat()
+
+    def kill_edge(self) -> None:
+        """The edge dies; another takes its place and gets what the bus keeps."""
+        self.world.kill_edge()
+
+    def lose_a_record(self) -> None:
+        """The edge was cut off the bus for too long."""
+        self.holes = True
+        self.world.publish(self.items([(CHAINS[0], WALLETS[0], 0)]), delivered=False)
+
     def lose_the_state(self) -> None:
         """Ingest begins at 1, once nobody is in the middle of a gap: gaps have no epoch of their own."""
         self.settle()
         self.world.new_epoch(anew=True)
-
-    @rule()
-    def expire(self) -> None:
-        self.world.expire()
-
-    @rule()
-    def heartbeat(self) -> None:
-        self.world.heartbeat()
 
     # -- the clients ----------------------------------------------------------------------------
 
@@ -146,6 +151,32 @@ class Rules(RuleBasedStateMachine):
         follower.drop()
         self.world.turn()
         self.world.open(follower, follower.resume(by_seq, by_cursor))
+
+    @precondition(lambda self: self.followers)
+    @rule(
+        who=WHO,
+        batch=BATCH,
+        times=st.integers(1, 8),
+        by_seq=st.booleans(),
+        by_cursor=st.booleans(),
+        trouble=st.sampled_from(["", "", "expire", "kill_edge"]),
+    )
+    def be_away(
+        self,
+        who: int,
+        batch: list[tuple[str, str, int]],
+        times: int,
+        by_seq: bool,
+        by_cursor: bool,
+        trouble: str,
+    ) -> None:
+        """Miss some, perhaps more than the edge keeps, and come back."""
+        self.some(who).drop()
+        for _ in range(times):
+            self.publish(batch, 0, 1)
+        if trouble:
+            self.trouble(trouble)
+        self.reconnect(who, by_seq, by_cursor)
 
     @precondition(lambda self: self.followers)
     @rule(who=WHO, wish=WISHES)
@@ -215,4 +246,4 @@ class Rules(RuleBasedStateMachine):
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRules.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
