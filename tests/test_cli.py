@@ -128,7 +128,7 @@ def test_check_is_content_with_a_good_installation(
     assert cli.main(["check", "--set", "PORT=0", "--set", "MAX_CLIENTS=10"]) == 0
     output = capsys.readouterr().out
     assert "  POLL_LIMIT = 50  (conf/settings.py line 1; default 100)\n" in output
-    assert "  MAX_CLIENTS = 10  (--set)\n" in output
+    assert "  MAX_CLIENTS = 10  (--set; default 100000)\n" in output
     assert "MAINNET_ONLY" not in output
     assert re.search(r"^ok +\d plugins: .*, good$", output, re.M)
     assert output.endswith("0 errors, 0 warnings\n")

@@ -29,8 +29,6 @@ def test_a_wrong_figure_is_found(tmp_path: Path) -> None:
     source = SCRIPT.read_text("utf-8")
     late = "items = [maker.enriched(event) for event in batch]"
     assert late in source
-    spoilt.write_text(
-        source.replace(late, f"{late[:-1]} if event.time > newest - 5_000]")
-    )
+    spoilt.write_text(source.replace(late, f"{late[:-1]} if event.time > newest - 5_000]"))
     done = subprocess.run([sys.executable, str(spoilt), *SMALL], capture_output=True, text=True)
     assert done.returncode == 1, done.stdout + done.stderr

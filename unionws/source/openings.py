@@ -110,9 +110,10 @@ class Openings:
 
     def next(self, now: float) -> str | None:
         """The cursor to read a page behind, or None while no transfer is due."""
-        for key in [key for key in self._keys if now - self._open[key].sent > self._keep]:
-            self._forget(key)
-        due = [opening for key in self._keys if (opening := self._open[key]).due <= now]
+        openings = [self._open[key] for key in self._keys]
+        due = [opening for opening in openings if opening.due <= now and now - opening.sent <= self._keep]
+        for opening in [opening for opening in openings if now - opening.sent > self._keep]:
+            self._forget(opening.about.sort_order)
         if not due:
             return None
         first = self._heaviest(due, now)
@@ -124,20 +125,17 @@ class Openings:
 
         What arrived between two open transfers and is settled takes room in a page too.
         """
-        best, best_weight, weight, end = due[0], 0.0, 0.0, 0
+        best, best_weight, weight, end = 0, 0.0, 0.0, 0
+        places = [opening.place for opening in due]
         weights = [1.0 + (now - opening.due) / WEIGHT_SECONDS for opening in due]
-        for start, opening in enumerate(due):
-            end = max(end, start)
-            while end < len(due) and self._shares_page(opening, due[end]):
+        for start, place in enumerate(places):
+            while end < len(due) and (end <= start or abs(places[end] - place) < self._limit):
                 weight += weights[end]
                 end += 1
             if weight > best_weight:
-                best, best_weight = opening, weight
+                best, best_weight = start, weight
             weight -= weights[start]
-        return best
-
-    def _shares_page(self, first: _Open, other: _Open) -> bool:
-        return other is first or abs(other.place - first.place) < self._limit
+        return due[best]
 
     def accept(self, cursor: str, outcomes: Sequence[Outcome], size: int, now: float) -> list[TransferUpdate]:
         """Take the page behind ``cursor``; what is new in it.
