@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,7 +17,6 @@ import pytest
 
 from tests.connections.wire import Peer, upgrade
 from unionws.errors import SettingsError
-from unionws.logs import set_levels
 from unionws.reloading import RELOADED, Live
 from unionws.settings import Settings, settings_table
 
@@ -26,8 +26,11 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(autouse=True)
 def _levels() -> Iterator[None]:
     """A reload sets the levels of all loggers."""
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
+    levels = [logger.level for logger in loggers]
     yield
-    set_levels("INFO")
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
