@@ -176,7 +176,8 @@ class UnixBus:
             log.warning("bus connection closed", extra={"fields": {"edge": name, "error": str(error)}})
         finally:
             stream.close()
-            if self._edges.pop(stream, None) is not None and self._on_lost is not None:
+            known = self._edges.pop(stream, None) is not None
+            if known and self._on_lost is not None and name not in self._edges.values():
                 self._on_lost(name)
 
     def _greet(self, stream: IOStream, name: str, position: Mapping[str, JSON]) -> None:
@@ -187,10 +188,15 @@ class UnixBus:
         self._write(stream, b"".join([*([state] if state else []), *missed, *lasting]))
 
     def _behind(self, epoch: JSON, seq: JSON) -> list[bytes]:
-        """What was published behind a position. Positions of two epochs compare by place only."""
+        """What was published behind a position, the newest of it where it is too much for one write.
+
+        Positions of two epochs compare by place only.
+        """
         missed: list[bytes] = []
+        size = 0
         for record, data in reversed(self._tail):
-            if record.epoch == epoch and record.seq <= seq:
+            size += len(data)
+            if (record.epoch == epoch and record.seq <= seq) or size > MAX_WAITING // 2:
                 break
             missed.append(data)
         return missed[::-1]
@@ -252,6 +258,8 @@ class UnixBusEdge:
                 wait = first
             except (OSError, StreamClosedError, ValueError) as error:
                 log.debug("bus not reached", extra={"fields": {"error": str(error)}})
+            except Exception:
+                log.exception("a record of the bus was not taken")
             await asyncio.sleep(wait)
             wait = min(wait * 2, longest)
 
