@@ -120,7 +120,7 @@ def test_subscriptions_are_passed_on() -> None:
     ]
     assert ask("unsubscribe", {"channel": "status"}) == [
         ("unsubscribe", "status"),
-        ("unsubscribed", {"channel": "status"}),
+        ("unsubscribed", {"channel": "status", "epoch": "epoch001", "seq": 7}),
     ]
     assert ask("get", {"what": "chains"}) == [("resend", "chains")]
 

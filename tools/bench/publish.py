@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import socket
+from collections.abc import Awaitable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,12 +30,13 @@ from unionws.clock import SystemClock, milliseconds
 from unionws.edge import Edge
 from unionws.history.reader import Reader
 from unionws.history.statefolder import StateFolder
-from unionws.listening import listen
+from unionws.listening import listen, share_out
 from unionws.model import ChartRecord, Fragment, StateRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
 from unionws.reloading import Live
 from unionws.settings import Settings
 from unionws.stats.collector import Collector
+from unionws.succession import Readiness
 
 ENVELOPE_BYTES = 130
 EPOCH = "benchmark0"
@@ -132,7 +134,9 @@ def run_one(settings: Settings, host: PluginHost, folder: StateFolder, options: 
     async def work(stopping: asyncio.Event) -> None:
         bus, archive = LocalBus(), Reader(folder.database)
         edge = Edge(settings, host, SystemClock(), archive=archive)
-        serving = asyncio.ensure_future(run_edge(edge, bus, Live(settings), archive, listener, stopping))
+        serving = asyncio.ensure_future(
+            run_edge(edge, bus, Live(settings), archive, [listener], stopping, lambda: None)
+        )
         say(listener, [os.getpid()])
         await asyncio.gather(serving, publish(bus, options, stopping))
 
@@ -142,9 +146,12 @@ def run_one(settings: Settings, host: PluginHost, folder: StateFolder, options: 
 def run_many(settings: Settings, host: PluginHost, folder: StateFolder, options: argparse.Namespace) -> None:
     """The publisher as the supervisor's first process, and edges of their own."""
     listeners = listen(settings, options.edges)
-    supervisor = supervise(
-        Live(settings), host, folder, listeners, lambda stopping, bus: publish(bus, options, stopping)
-    )
+
+    def instead_of_ingest(stopping: asyncio.Event, bus: UnixBus) -> Awaitable[None]:
+        return publish(bus, options, stopping)
+
+    shares = share_out(listeners, options.edges)
+    supervisor = supervise(Live(settings), host, folder, shares, instead_of_ingest, Readiness())
     supervisor.start()
     say(listeners[0], [os.getpid(), *supervisor.pids])
     supervisor.wait()
