@@ -194,13 +194,13 @@ def test_runs_that_end_anywhere_count_on_where_they_were(tmp_path: Path, end: st
 
     async def scene(world: World) -> None:
         world.rows.pause = 0.05
-        for number in range(3):
+        for number in range(2):
             run = await world.run()
             before = run.filled
             await until(lambda run=run, before=before: run.filled > before or run.counting.view()["done"])
             world.live()
             await until(lambda run=run, number=number: run.store.numbering.seq >= 5 + 8 * number)
-            if number != 1:
+            if number == 0:
                 await run.save()
             world.live(1)
             await until(lambda run=run, number=number: run.store.numbering.seq >= 6 + 8 * number)
