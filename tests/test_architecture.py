@@ -31,9 +31,6 @@ UNTESTED = {
     "checkup": "reached through `unionws check` only: tests/test_cli.py",
     "app": "the composition: tests/endtoend, tests/test_takeover.py and tests/history/test_kill.py run it",
     "views": "what tests/web reads through HTTP",
-    "conversation": "tests/test_edge.py and tests/test_protocol_reference.py hold it",
-    "subscriptions": "tests/endtoend/test_rules.py plays every interleaving of it",
-    "broadcaster/replay": "tests/endtoend/test_rules.py plays every interleaving of it",
     "connections/handler": "tests/connections/test_conformance.py goes through both doors",
     "wording": "reached through the errors that use it",
 }
