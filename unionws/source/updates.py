@@ -98,8 +98,6 @@ class UpdateFinder:
             self._take(cursor, await self._fetch(cursor))
         except UpstreamError as error:
             return self._failed(error.kind, str(error), error.retry_after)
-        except asyncio.TimeoutError:
-            return self._failed("timeout", f"no whole answer within {DEADLINE:g} s", None)
         except Exception as error:
             logger.exception("looking for outcomes failed for a reason of our own")
             return self._failed("internal", repr(error)[:200], None)
@@ -109,9 +107,7 @@ class UpdateFinder:
     async def _fetch(self, cursor: str) -> Any:
         query = queries.OUTCOMES
         variables = {**self._variables, "cursor": cursor}
-        return await asyncio.wait_for(
-            self._transport.query(query.document, variables, query.name), timeout=DEADLINE
-        )
+        return await self._transport.query(query.document, variables, query.name, within=DEADLINE)
 
     def _take(self, cursor: str, data: Any) -> None:
         field = queries.OUTCOMES.field
