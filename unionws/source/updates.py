@@ -7,7 +7,6 @@ the budget UPDATES_PER_MINUTE, and given up early so that it cannot hold back a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,6 +28,9 @@ PAGE = 100
 """Rows of a page: the indexer's maximum, since one page is one request of the budget."""
 
 DEADLINE = 3.0
+STOP_AGAIN = 0.5
+"""Seconds after which a task that goes on in spite of its cancellation is told again."""
+
 QUIET_CHECK = 0.02
 
 
@@ -76,10 +78,10 @@ class UpdateFinder:
 
     async def stop(self) -> None:
         """Ask no more; a request under way is given up."""
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
+            # Once is not always enough: a request that ends at the same moment can win over it.
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task], timeout=STOP_AGAIN)
 
     async def _run(self) -> None:
         pause = 60.0 / self._per_minute
