@@ -298,12 +298,18 @@ class Clients:
             thread.join()
 
 
+OLD_EDGES = 2
+"""Most edges of a service that is taken over here."""
+
+
 def check(clients: Clients, closed: list[int]) -> None:
     """Nobody was refused, nothing missed or sent twice."""
     clients.stop()
     assert clients.troubles == []
     assert clients.connects > 100
-    assert clients.closed == closed
+    # Who comes back at once may still meet another old edge that has yet to say goodbye.
+    assert set(clients.closed) == set(closed)
+    assert len(closed) <= len(clients.closed) <= len(closed) * OLD_EDGES
     assert len(set(clients.got)) == len(clients.got)
 
 

@@ -38,6 +38,7 @@ COMPONENTS = (
         "broadcaster",
         "connections",
         "supervisor",
+        "takeover",
     ),
     *("client", "web", "builtin", "pluginhost", "plugins", "settings", "cli", "simulator"),
     *("tornado", "asyncio", "urllib3"),
