@@ -1,10 +1,13 @@
 """What one delivery costs: unionws beside a bare C send() loop and naive Tornado, in one run.
 
-``python tools/bench/delivery.py [--clients 10000] [--rate 10] [--bytes 1024] [--seconds 10]``
+``python tools/bench/delivery.py [--clients 10000] [--rate 10] [--bytes 1024] [--seconds 10]
+[--edges N] [--silence S]``
 
 Each server in turn gets the same clients from the same load client and sends each of them one
 frame of the same size at the same rate. CPU is the server's processes alone, user and system,
 divided by the messages that arrived. Memory is (PSS with the clients - PSS before) / clients.
+With ``--edges`` both unionws and the C loop are as many processes that share the port. ``--silence``
+delivers nothing for the first seconds, so that the time to open is that of opening alone.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--warm", type=float, default=2.0, help="seconds between opening and measuring")
     parser.add_argument("--load-processes", type=int, default=2)
     parser.add_argument("--edges", type=int, default=0, help="edge processes of unionws; 0: one process")
+    parser.add_argument("--silence", type=float, default=0.0, help="seconds before the first frame")
     parser.add_argument(
         "--servers", default="c,unionws,naive", help="which ones, by commas, out of c, unionws and naive"
     )
@@ -68,14 +72,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def command(name: str, args: argparse.Namespace, c_loop: Path) -> list[str]:
     """Command line that starts the named server on a free port."""
     if name == "c":
-        return [str(c_loop), "-p", "0", "-r", str(args.rate), "-b", str(args.bytes)]
+        argv = [str(c_loop), "-p", "0", "-r", str(args.rate), "-b", str(args.bytes)]
+        return [*argv, "-P", str(args.edges or 1), "-w", str(args.silence)]
     scripts = {"unionws": "publish.py", "naive": "naive.py"}
     if name not in scripts:
         raise harness.BenchError(f"no server {name!r}: choose among c, unionws and naive")
     script = harness.HERE / scripts[name]
     argv = [sys.executable, str(script), "--port", "0", "--rate", str(args.rate), "--bytes", str(args.bytes)]
-    if name == "unionws" and args.edges:
-        argv += ["--edges", str(args.edges)]
+    if name == "unionws":
+        argv += ["--edges", str(args.edges), "--silence", str(args.silence)]
     return argv
 
 
@@ -83,6 +88,7 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
     """Starts the server, loads it, and takes its figures."""
     harness.note(f"{name}: {args.clients:,} clients, {args.bytes} bytes, {args.rate:g} Hz")
     with harness.Server(command(name, args, c_loop)) as server:
+        loud = time.monotonic() + args.silence
         time.sleep(args.warm)
         idle, idle_tcp = harness.pss_bytes(server.pids()), harness.tcp_bytes()
         load = harness.Child(
@@ -97,7 +103,7 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
         )
         with load:
             ready = load.line()
-            time.sleep(args.warm)
+            time.sleep(max(0.0, loud - time.monotonic()) + args.warm)
             full, full_tcp = harness.pss_bytes(server.pids()), harness.tcp_bytes()
             before = harness.cpu_seconds(server.pids())
             load.say()

@@ -115,15 +115,19 @@ async def publish(bus: LocalBus | UnixBus, options: argparse.Namespace, stopping
     """In ingest's place: publish until ``stopping``."""
     publisher = Publisher(bus, options.bytes)
     publisher.state()
-    ticks = [PeriodicCallback(publisher.state, 1000), PeriodicCallback(publisher.tick, 1000 / options.rate)]
+    states = PeriodicCallback(publisher.state, 1000)
+    ticks = [PeriodicCallback(publisher.tick, 1000 / options.rate)]
     if options.charts:
         charts = Charts(bus)
         charts.publish()
         ticks.append(PeriodicCallback(charts.publish, options.charts * 1000))
+    states.start()
+    stopped = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait([stopped], timeout=options.silence)
     for tick in ticks:
         tick.start()
-    await stopping.wait()
-    for tick in ticks:
+    await stopped
+    for tick in [states, *ticks]:
         tick.stop()
 
 
@@ -169,6 +173,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=1024, help="bytes of one transfers message")
     parser.add_argument("--edges", type=int, default=0, help="edge processes; 0: one process for all")
     parser.add_argument("--charts", type=float, default=0.0, help="seconds between snapshots; 0: none")
+    parser.add_argument("--silence", type=float, default=0.0, help="seconds before the first record")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
     options = parser.parse_args()
     chart_interval = [f"CHART_INTERVAL={options.charts}"] if options.charts else []

@@ -2,10 +2,12 @@
 // client at a fixed rate with a plain send(), nothing rotated, filtered, queued or compressed.
 // The benches hold other servers against its CPU per delivery, measured in the same run.
 //
-//   sendloop [-p PORT] [-b BYTES] [-r HZ] [-d SECONDS]
+//   sendloop [-p PORT] [-b BYTES] [-r HZ] [-d SECONDS] [-P PROCESSES] [-w SECONDS]
 //
-// Prints {"port":...,"pids":[...]} when listening and, after SECONDS (0: at SIGTERM or SIGINT),
-// {"sends":...,"cpuSeconds":...,"seconds":...} for the time since the first delivery.
+// Each process has a listening socket of its own on the one port (SO_REUSEPORT); delivery begins
+// -w SECONDS after the first frame would be due. Prints {"port":...,"pids":[...]} when listening and,
+// after -d SECONDS (0: at SIGTERM or SIGINT), what the first process did since its first delivery:
+// {"sends":...,"cpuSeconds":...,"seconds":...}.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -22,6 +25,7 @@
 #include "handshake.h"
 
 #define HEAD_LIMIT 4096
+#define MOST_PROCESSES 64
 
 typedef struct {
   int open;     // 1 once upgraded
@@ -52,13 +56,40 @@ static int listen_on(int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
   if (bind(fd, (struct sockaddr *)&address, sizeof address)) die("bind");
   if (listen(fd, 4096)) die("listen");
+  return fd;
+}
+
+static int port_of(int fd) {
+  struct sockaddr_in address;
   socklen_t length = sizeof address;
   getsockname(fd, (struct sockaddr *)&address, &length);
-  printf("{\"port\":%d,\"pids\":[%d]}\n", ntohs(address.sin_port), getpid());
+  return ntohs(address.sin_port);
+}
+
+// The first process goes on with its own socket and tells where all of them are; the others die with it.
+static int share_port(int port, int processes) {
+  int first = listen_on(port), own = first;
+  pid_t pids[MOST_PROCESSES] = {getpid()};
+  port = port_of(first);
+  for (int i = 1; i < processes; i++) {
+    int listener = listen_on(port);
+    if ((pids[i] = fork()) < 0) die("fork");
+    if (!pids[i]) {
+      prctl(PR_SET_PDEATHSIG, SIGTERM);
+      close(first);
+      if (!freopen("/dev/null", "w", stdout)) die("stdout");
+      return listener;
+    }
+    close(listener);
+  }
+  printf("{\"port\":%d,\"pids\":[%d", port, pids[0]);
+  for (int i = 1; i < processes; i++) printf(",%d", pids[i]);
+  printf("]}\n");
   fflush(stdout);
-  return fd;
+  return own;
 }
 
 static void watch(int fd) {
@@ -165,9 +196,9 @@ static void deliver(uint8_t *frame, size_t length) {
   }
 }
 
-static void run(int listener, uint8_t *frame, size_t length, double rate, double duration) {
+static void run(int listener, uint8_t *frame, size_t length, double rate, double duration, double wait) {
   struct epoll_event events[512];
-  double next = seconds_of(CLOCK_MONOTONIC), started = 0, cpu = 0;
+  double next = seconds_of(CLOCK_MONOTONIC) + wait, started = 0, cpu = 0;
   while (!stopping) {
     double now = seconds_of(CLOCK_MONOTONIC);
     if (started > 0 && duration > 0 && now - started >= duration) break;
@@ -193,17 +224,22 @@ static void run(int listener, uint8_t *frame, size_t length, double rate, double
 }
 
 int main(int argc, char **argv) {
-  int port = 0, option;
+  int port = 0, processes = 1, option;
   size_t bytes = 1024;
-  double rate = 10, duration = 0;
-  while ((option = getopt(argc, argv, "p:b:r:d:")) != -1) switch (option) {
+  double rate = 10, duration = 0, wait = 0;
+  while ((option = getopt(argc, argv, "p:b:r:d:P:w:")) != -1) switch (option) {
     case 'p': port = atoi(optarg); break;
     case 'b': bytes = strtoul(optarg, NULL, 10); break;
     case 'r': rate = atof(optarg); break;
     case 'd': duration = atof(optarg); break;
-    default: fprintf(stderr, "usage: sendloop [-p PORT] [-b BYTES] [-r HZ] [-d SECONDS]\n"); return 2;
+    case 'P': processes = atoi(optarg); break;
+    case 'w': wait = atof(optarg); break;
+    default:
+      fprintf(stderr, "usage: sendloop [-p PORT] [-b BYTES] [-r HZ] [-d SECONDS] [-P PROCESSES] [-w SECONDS]\n");
+      return 2;
   }
   if (!(rate > 0)) return fprintf(stderr, "sendloop: -r must be above 0\n"), 2;
+  if (processes < 1 || processes > MOST_PROCESSES) return fprintf(stderr, "sendloop: -P is 1 to %d\n", MOST_PROCESSES), 2;
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
@@ -212,12 +248,12 @@ int main(int argc, char **argv) {
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
+  int listener = share_port(port, processes);  // what follows is each process's own
   uint8_t *frame = malloc(bytes + 128);
   clients = calloc((size_t)max_fds, sizeof *clients);
   epoll_fd = epoll_create1(0);
   if (!frame || !clients || epoll_fd < 0) die("sendloop");
-  int listener = listen_on(port);
   watch(listener);
-  run(listener, frame, build_frame(frame, bytes), rate, duration);
+  run(listener, frame, build_frame(frame, bytes), rate, duration, wait);
   return 0;
 }
