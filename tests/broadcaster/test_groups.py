@@ -23,8 +23,8 @@ class Hashable(SimpleNamespace):
     __hash__ = object.__hash__
 
 
-def joined(groups: Groups, wanted: GroupKey, seq: int = 0) -> Hashable:
-    made = Hashable(group=None)
+def joined(groups: Groups, wanted: GroupKey, seq: int = 0, fd: int = 0) -> Hashable:
+    made = Hashable(group=None, fd=fd)
     groups.join(made, wanted, seq)
     return made
 
@@ -63,6 +63,23 @@ def test_member_is_in_one_group_only() -> None:
     groups.join(moving, key(form="single"), 0)
     assert [group.key.form for group in groups] == ["single"]
     assert moving.group.members == {moving}
+
+
+def test_members_are_served_by_descriptor() -> None:
+    """Whoever came and went, and in what order they came."""
+    groups = Groups(FILTERS)
+    clients = [joined(groups, key(), fd=fd) for fd in (40, 7, 9, 12)]
+    group = clients[0].group
+    assert [member.fd for member in group.in_order()] == [7, 9, 12, 40]
+    groups.leave(clients[2])
+    joined(groups, key(), fd=3)
+    joined(groups, key(), fd=11)
+    assert [member.fd for member in group.in_order()] == [3, 7, 11, 12, 40]
+    for member in group.in_order()[1:]:
+        groups.leave(member)
+    assert [member.fd for member in group.in_order()] == [3]
+    joined(groups, key(), fd=1)
+    assert [member.fd for member in group.in_order()] == [1, 3]
 
 
 def test_empty_group_is_forgotten_everywhere() -> None:

@@ -153,7 +153,7 @@ class Fanout:
         for group in self._groups:
             if group.heard <= quiet:
                 group.heard, group.seq = self._groups.second, self.seq
-                self._targets.append((list(group.members), frame))
+                self._targets.append((list(group.in_order()), frame))
         if self._targets:
             self._slice()
 
@@ -181,17 +181,16 @@ class Fanout:
             key = tuple(made)
             if key not in joined:
                 joined[key] = join(key)
-            self._targets.append((self._rotated(group.members), joined[key]))
+            self._targets.append((self._rotated(group.in_order()), joined[key]))
         self._rotation += 1
         self._published = [record.timestamp for record in due if isinstance(record, TransfersRecord)]
         self.encode.observe(monotonic() - self._turn_began)
         self._slice()
 
-    def _rotated(self, members: set[Any]) -> list[Any]:
+    def _rotated(self, members: list[Any]) -> list[Any]:
         """A copy of the members, starting elsewhere each turn: nobody is always last."""
-        listed = list(members)
-        start = self._rotation * 7919 % len(listed)
-        return listed[start:] + listed[:start]
+        start = self._rotation * 7919 % len(members)
+        return members[start:] + members[:start]
 
     def _slice(self) -> None:
         budget = SENDS_PER_SLICE
