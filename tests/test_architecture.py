@@ -31,6 +31,7 @@ UNTESTED = {
     "checkup": "reached through `unionws check` only: tests/test_cli.py",
     "app": "the composition: tests/endtoend, tests/test_takeover.py and tests/history/test_kill.py run it",
     "views": "what tests/web reads through HTTP",
+    "connections/limits": "plain data; tests/connections/test_parking.py uses it",
     "connections/handler": "tests/connections/test_conformance.py goes through both doors",
     "wording": "reached through the errors that use it",
 }

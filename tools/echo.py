@@ -26,7 +26,8 @@ from unionws.connections.fastdoor import FastDoor
 from unionws.connections.handler import SocketHandler
 from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
 from unionws.connections.inbox import Message
-from unionws.connections.parking import Limits, Parking
+from unionws.connections.limits import Limits
+from unionws.connections.parking import Parking
 from unionws.frames import Frame
 from unionws.listening import listen
 from unionws.settings import Settings

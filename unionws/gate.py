@@ -31,7 +31,7 @@ from unionws.connections.credentials import (
 )
 from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
 from unionws.connections.inflow import TOO_MUCH, WINDOW
-from unionws.connections.parking import Limits
+from unionws.connections.limits import Limits
 from unionws.connections.query import read as read_query
 from unionws.doors import Denied, HttpRequest
 from unionws.errors import RequestError

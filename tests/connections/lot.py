@@ -12,7 +12,8 @@ from unionws import frames
 from unionws.clock import ManualClock
 from unionws.connections.client import Client
 from unionws.connections.inbox import Message
-from unionws.connections.parking import Limits, Parking
+from unionws.connections.limits import Limits
+from unionws.connections.parking import Parking
 from unionws.frames import Frame
 
 INTERVAL = 20

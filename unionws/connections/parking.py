@@ -1,17 +1,16 @@
 """Where connections live after their handshake: descriptors in one epoll.
 
 The IOLoop watches a single descriptor, the epoll's own. A quiet client costs a small object and an
-entry in a dict; parsing state and a queue exist only while they are needed.
+entry in a dict; parsing state and a queue exist only while they are needed. What clients send is
+understood in reading.py.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from tornado.ioloop import IOLoop
 
@@ -19,20 +18,17 @@ from unionws import frames
 from unionws.clock import Clock
 from unionws.connections import eventstream
 from unionws.connections.client import Backlog, Client
-from unionws.connections.inbox import Close, Control, Event, Inbox, Message
-from unionws.connections.inflow import TOO_MUCH, WINDOW, Inflow
-from unionws.errors import ProtocolError
-from unionws.frames import PING, Frame
+from unionws.connections.inbox import Message
+from unionws.connections.inflow import WINDOW
+from unionws.connections.limits import Counters, Limits
+from unionws.connections.reading import Reader
+from unionws.frames import Frame
 from unionws.ticker import Ticker
-
-log = logging.getLogger("unionws.connections")
 
 READ_BYTES = 4_096
 """Taken from a client at a time: a flood comes in small bites, with everybody else's turn between them."""
 
 EVENTS_PER_TURN = 512
-EMPTY_PONG = b"\x8a\x80"
-"""First bytes of a masked pong without payload: the answer to our pings."""
 
 CLOSE_TIMEOUT = 3.0
 """Seconds a peer has to answer a close frame (RFC 6455 §7.1.1 leaves it to the endpoint)."""
@@ -42,34 +38,7 @@ PONG_TIMEOUT = 10
 
 READABLE = select.EPOLLIN | select.EPOLLRDHUP
 GONE = 1006
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one client; bytes and frames.
-
-    Attributes:
-        inbound_messages, inbound_bytes: what it may send within inflow.WINDOW seconds; 0: any number.
-    """
-
-    max_message: int
-    backlog_bytes: int
-    backlog_frames: int
-    inbound_messages: int = 0
-    inbound_bytes: int = 0
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened since the start."""
-
-    opened: int = 0
-    closed: int = 0
-    blocked: int = 0
-    skipped: int = 0
-    given_up: int = 0
-    pong_timeouts: int = 0
-    protocol_errors: int = 0
+PING = Frame(frames.PING_FRAME)
 
 
 class Parking:
@@ -96,8 +65,6 @@ class Parking:
         clock: Clock,
     ) -> None:
         self._limits = limits
-        self._inflow = Inflow(limits.inbound_messages, limits.inbound_bytes)
-        self._on_message = on_message
         self._on_gone = on_gone
         self._make_gap = make_gap
         self._clock = clock
@@ -105,7 +72,6 @@ class Parking:
         self._slots: list[dict[int, Client]] = [{} for _ in range(max(1, ping_interval))]
         self._closing: dict[Client, float] = {}
         self._events: set[Client] = set()
-        self._muted: set[Client] = set()
         self._as_events = eventstream.Rewrapper()
         self._epoll = select.epoll()
         self._tick = 0
@@ -113,12 +79,13 @@ class Parking:
         self._open = 0
         self._sweeper = Ticker(self.sweep, 1.0)
         self.counters = Counters()
+        self._reader = Reader(self, limits, self.counters, on_message=on_message, clock=clock)
         self.reason = ""
 
     def set_limits(self, limits: Limits) -> None:
         """Other bounds from now on; a queue that exists keeps its own."""
         self._limits = limits
-        self._inflow.set_limits(limits.inbound_messages, limits.inbound_bytes)
+        self._reader.set_limits(limits)
 
     def __len__(self) -> int:
         return self._open
@@ -188,6 +155,22 @@ class Parking:
             self._write(client, last)
         self._half_close(client)
 
+    def is_closing(self, client: Client) -> bool:
+        """Whether its closing handshake is under way."""
+        return client in self._closing
+
+    def answer_close(self, client: Client, code: int) -> None:
+        """The peer's close frame came: the last one, or one to echo.
+
+        The server closes TCP first (RFC 6455 §7.1.1).
+        """
+        if client in self._closing:
+            self._drop(client, GONE)
+            return
+        self.close(client, code, "")
+        if not client.backlog:
+            self._drop(client, code)
+
     def _half_close(self, client: Client) -> None:
         """After the last byte, say so: a reset would destroy what the peer has not read yet."""
         if client.fd >= 0 and client in self._closing and not client.backlog:
@@ -212,9 +195,9 @@ class Parking:
         if fd < 0:
             return
         self._slot(fd).pop(fd, None)
-        client.backlog = client.inbox = None
+        client.backlog = None
+        self._reader.forget(client)
         self._events.discard(client)
-        self._muted.discard(client)
         os.close(fd)  # which takes it out of the epoll too (epoll(7)): nobody else holds it
         if self._closing.pop(client, None) is None:
             self._leave(client, code)
@@ -326,60 +309,8 @@ class Parking:
     def receive(self, client: Client, data: bytes) -> None:
         """Take bytes that arrived from a client (also those that came behind its handshake)."""
         heard, client.seen = client.seen, self._tick
-        if client.events or client in self._muted:
-            return
-        # The answer to our ping; more than one a second is none, and counted like any message.
-        if client.inbox is None and len(data) == 6 and data[:2] == EMPTY_PONG and heard != self._tick:
-            return
-        inbox = client.inbox = client.inbox or Inbox(self._limits.max_message, deflate=client.deflate)
-        try:
-            self._inflow.bytes(client, len(data))
-            for event in inbox.feed(data):
-                self._inflow.message(client)
-                self._handle(client, event)
-                if client.fd < 0:
-                    return
-        except ProtocolError as error:
-            self._reject(client, error)
-        else:
-            client.inbox = None if inbox.idle else inbox
-
-    def _handle(self, client: Client, event: Event) -> None:
-        if client in self._closing:
-            # After our close frame only the peer's matters; all else is read and forgotten.
-            if isinstance(event, Close):
-                self._drop(client, GONE)
-        elif isinstance(event, Message):
-            self._on_message(client, event)
-        elif isinstance(event, Close):
-            self._answer_close(client, event)
-        elif isinstance(event, Control) and event.opcode == PING:
-            self.send(client, Frame(frames.pong(event.payload)))
-
-    def _answer_close(self, client: Client, event: Close) -> None:
-        """Echo the code, then close: the server closes TCP first (RFC 6455 §7.1.1)."""
-        self.close(client, event.code if event.code != 1005 else 1000, "")
-        if not client.backlog:
-            self._drop(client, event.code)
-
-    def _reject(self, client: Client, error: ProtocolError) -> None:
-        """Close for a violation; the broken inbox stays and swallows what still arrives."""
-        if client in self._closing:
-            return
-        if error.close_code == TOO_MUCH:
-            self._muted.add(client)  # what it still sends is not even looked at
-        self.counters.protocol_errors += 1
-        words = b""
-        if error.error_code is not None:
-            words = self._error_frame(error)
-        self.close(client, error.close_code, error.reason, words)
-
-    def _error_frame(self, error: ProtocolError) -> bytes:
-        now = int(self._clock.time() * 1000)
-        message = (
-            f'{{"type":"error","code":"{error.error_code}","message":"{error.reason}","timestamp":{now}}}'
-        )
-        return frames.text(message.encode())
+        if not client.events:
+            self._reader.take(client, data, again=heard == self._tick)
 
     # -- keep-alive -----------------------------------------------------------------------------
 
@@ -387,7 +318,7 @@ class Parking:
         """Once a second: ping one slot, end those of an earlier slot that did not answer."""
         self._tick += 1
         if self._tick % WINDOW == 0:
-            self._inflow.next_window()
+            self._reader.next_window()
         slots = self._slots
         asked = self._tick - min(PONG_TIMEOUT, len(slots))
         if asked > 0:
@@ -395,7 +326,7 @@ class Parking:
         for client in list(slots[self._tick % len(slots)].values()):
             # One with a queue is judged by its reading: a ping would wait behind all of it.
             if client not in self._closing and not client.backlog and not client.events:
-                self.send(client, PING_FRAME)
+                self.send(client, PING)
         if self._tick % eventstream.COMMENT_INTERVAL == 0:
             self._comment()
         self._end_closing()
@@ -416,6 +347,3 @@ class Parking:
         now = self._clock.monotonic()
         for client in [client for client, deadline in self._closing.items() if deadline <= now]:
             self._drop(client, GONE)
-
-
-PING_FRAME = Frame(frames.PING_FRAME)
