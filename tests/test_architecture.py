@@ -20,8 +20,8 @@ SHARED = ("model", "errors", "settings", "clock", "extensions", "frames", "ticke
 UNTESTED = {
     "__init__": "names only; what they export is tested where it is defined",
     "__main__": "one line; tests/test_cli.py runs it",
-    "settings_sources": "reached through load_settings only: tests/test_settings.py",
-    "settings_values": "reached through load_settings only: tests/test_settings.py",
+    "settings_sources": "reached through load_settings only: tests/test_settings_reading.py",
+    "settings_values": "reached through load_settings only: tests/test_settings_reading.py",
     "pluginloading": "reached through PluginHost only: tests/test_pluginhost.py",
     "pluginnames": "reached through PluginHost only: tests/test_pluginhost.py",
     "pluginviews": "reached through PluginHost only: tests/test_pluginhost.py",

@@ -14,7 +14,7 @@ import pytest
 from tests.connections.wire import KEY, Peer, upgrade
 from tests.talking import Talker
 from tests.web.serving import Service, fragment
-from unionws.settings import load_settings
+from unionws.settings_reading import load_settings
 
 SECRET = "a secret of more than thirty-two bytes"
 Door = Callable[..., tuple[int, dict[str, str], dict[str, Any]]]

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 from unionws.pluginloading import HOOKS
-from unionws.settings import load_settings, settings_table
+from unionws.settings import settings_table
+from unionws.settings_reading import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 

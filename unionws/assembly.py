@@ -7,7 +7,8 @@ from pathlib import Path
 
 from unionws.errors import SettingsError, UnionwsError
 from unionws.pluginhost import PluginHost
-from unionws.settings import Loaded, Settings, read_settings
+from unionws.settings import Settings
+from unionws.settings_reading import Loaded, read_settings
 from unionws.settings_values import Row
 
 

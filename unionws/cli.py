@@ -14,7 +14,8 @@ from pathlib import Path
 
 from unionws import __version__
 from unionws.errors import SettingsError, UnionwsError
-from unionws.settings import Loaded, Settings, read_settings
+from unionws.settings import Settings
+from unionws.settings_reading import Loaded, read_settings
 from unionws.settings_values import shown
 
 DEFAULT_FILE = Path("conf/settings.py")

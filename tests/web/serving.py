@@ -24,7 +24,7 @@ from unionws.model import (
     TransfersRecord,
 )
 from unionws.server import EdgeServer
-from unionws.settings import load_settings
+from unionws.settings_reading import load_settings
 
 EPOCH = "testepoch001"
 NOW_MS = 1_790_000_000_000
