@@ -12,7 +12,7 @@ import pytest
 from tests.connections.wire import Got, Peer, close_frame, masked, upgrade
 from tests.talking import Talker
 from tests.web.serving import EPOCH, Service, fragment, numbers
-from unionws.edge import FEATURES
+from unionws.announcements import FEATURES
 from unionws.model import MessageRecord
 
 DEFLATE = {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}

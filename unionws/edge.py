@@ -13,8 +13,7 @@ from dataclasses import replace
 import ujson
 from tornado.gen import sleep
 
-from unionws import __version__
-from unionws.broadcaster import envelopes
+from unionws import announcements
 from unionws.broadcaster.fanout import Fanout
 from unionws.broadcaster.filters import FilterFields
 from unionws.broadcaster.greeting import Greeting
@@ -29,7 +28,7 @@ from unionws.conversation import Conversation
 from unionws.doors import Route
 from unionws.extensions import ClientRequest, FilterField, ServerMessage
 from unionws.frames import Frame
-from unionws.gate import Gate, Guest, Plan, announced, client_limits
+from unionws.gate import Gate, Guest, Plan, client_limits
 from unionws.history.ring import Ring
 from unionws.model import JSON, Record, StateRecord, StatusRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
@@ -43,20 +42,6 @@ log = logging.getLogger("unionws.edge")
 
 OTHER_DESCRIPTORS = 150
 """Descriptors kept for everything that is not a client."""
-
-SHUTDOWN_WINDOW_MS = (100, 5_000)
-FEATURES = (
-    "testnet_flags_precomputed",
-    "display_names_precomputed",
-    "full_addresses_provided",
-    "timestamps_formatted",
-    "route_keys_generated",
-    "chains_data_provided",
-    "high_concurrency_optimized",
-    "sharded_client_management",
-    "parallel_broadcasting",
-)
-"""serverInfo.features of the fixed contract."""
 
 
 class Edge:
@@ -107,7 +92,7 @@ class Edge:
             pace=Pace(settings.CHART_INTERVAL),
             on_pace=self._tell_pace,
         )
-        self.greeting = Greeting(self.fanout, self._server_info())
+        self.greeting = Greeting(self.fanout, announcements.server_info(self.settings))
         self.subscriptions = self._build_subscriptions(archive)
         self.conversation = Conversation(
             host.collect("register_requests", ClientRequest),
@@ -164,14 +149,6 @@ class Edge:
             clock=self._clock,
         )
 
-    def _server_info(self) -> JSON:
-        return {
-            "serverPrecomputation": "enabled",
-            "features": FEATURES,
-            "architecture": "ingest and edge processes, filter groups, shared frames",
-            "maxConnections": self.settings.MAX_CLIENTS,
-        }
-
     def plugins(self) -> Mapping[str, JSON]:
         """What plugins did wrong here; where this process is ingest too, that tells."""
         return self._host.troubles() if self._host.doors.role == "edge" else {}
@@ -195,7 +172,7 @@ class Edge:
         """Go on by other settings; clients they do not allow any more are told and closed."""
         before, revoked = self.settings, self.gate.reload(settings, self.parking)
         self._apply(settings)
-        self.greeting.server_info(self._server_info())
+        self.greeting.server_info(announcements.server_info(self.settings))
         for client in revoked:
             self.parking.close(client, 4001, "the key is not valid any more")
         for client, code, reason in self.gate.excess(before, self.parking):
@@ -230,7 +207,7 @@ class Edge:
             return
         if isinstance(record, StatusRecord):
             self._status = record
-            record = self._with_notice(record)
+            record = announcements.with_notice(record, self._notice)
         self.greeting.remember(record)
         self.fanout.submit(record)
 
@@ -239,14 +216,10 @@ class Edge:
         log.info("chart interval changed", extra={"fields": {"seconds": round(pace.interval, 1)}})
         self._notice = f"chartData every {pace.interval:.0f} s" if pace.lengthened else ""
         if self._status is not None:
-            record = self._with_notice(replace(self._status, timestamp=self._now_ms()))
+            fresh = replace(self._status, timestamp=self._now_ms())
+            record = announcements.with_notice(fresh, self._notice)
             self.greeting.remember(record)
             self.fanout.submit(record)
-
-    def _with_notice(self, record: StatusRecord) -> StatusRecord:
-        if not self._notice:
-            return record
-        return replace(record, data=envelopes.dumps({**ujson.loads(record.data), "notice": self._notice}))
 
     def _is_new(self, record: TransfersRecord) -> bool:
         """Keep a record; whether it has to be delivered too: a new edge is sent history as well."""
@@ -293,22 +266,9 @@ class Edge:
             self.parking.receive(client, early)
 
     def _connected(self, client: Client, key: GroupKey) -> bytes:
-        fanout, settings = self.fanout, self.settings
-        data = {
-            "protocol": 1,
-            "server": f"unionws/{__version__}",
-            "clientId": f"{self.name}-{client.number}",
-            "epoch": fanout.epoch,
-            "seq": fanout.seq,
-            "cursor": fanout.cursor,
-            "pingIntervalMs": settings.PING_INTERVAL * 1000,
-            "channels": sorted(key.channels),
-            "features": ["resume", "subscribe", "setFilter", "snapshot", "heartbeat"],
-            "limits": announced(settings),
-        }
-        if not fanout.epoch:
-            del data["epoch"], data["seq"], data["cursor"]
-        return envelopes.message("connected", self._now_ms(), message="connected to unionws", data=data)
+        fanout, client_id = self.fanout, f"{self.name}-{client.number}"
+        position = fanout.epoch, fanout.seq, fanout.cursor
+        return announcements.connected(self.settings, client_id, key.channels, position, self._now_ms())
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.time())
@@ -321,11 +281,8 @@ class Edge:
 
     def _heartbeat(self) -> None:
         """A word to the groups that heard nothing for a while."""
-        upstream = self.views.get("upstream") or {}
-        now, last = self._now_ms(), upstream.get("lastSuccess")
-        lag = {} if last is None else {"lagMs": max(0, now - last)}
-        data = {"seq": self.fanout.seq, "upstream": upstream.get("state", "down"), **lag}
-        self.fanout.heartbeat(envelopes.message("heartbeat", now, data=data, epoch=self.fanout.epoch))
+        fanout, upstream = self.fanout, self.views.get("upstream") or {}
+        fanout.heartbeat(announcements.heartbeat(fanout.epoch, fanout.seq, upstream, self._now_ms()))
 
     # -- gaps and ends --------------------------------------------------------------------------
 
@@ -343,9 +300,7 @@ class Edge:
 
     async def close_clients(self, reason: str) -> None:
         """Announce the shutdown, then close everybody with 4200, in batches."""
-        low, high = SHUTDOWN_WINDOW_MS
-        data = {"reason": reason, "reconnect": {"minMs": low, "maxMs": high}}
-        words = frames_of(self.fanout.frame, envelopes.message("serverShutdown", self._now_ms(), data=data))
+        words = frames_of(self.fanout.frame, announcements.shutdown(reason, self._now_ms()))
         for number, client in enumerate(self.parking):
             self.parking.close(client, 4200, reason, words(client.deflate))
             if number % 500 == 499:

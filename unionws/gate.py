@@ -30,7 +30,7 @@ from unionws.connections.credentials import (
     shown_by,
 )
 from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
-from unionws.connections.inflow import TOO_MUCH, WINDOW
+from unionws.connections.inflow import TOO_MUCH
 from unionws.connections.limits import Limits
 from unionws.connections.query import read as read_query
 from unionws.doors import Denied, HttpRequest
@@ -297,20 +297,6 @@ def signing(settings: Settings) -> tuple[str, str]:
 def lowered(before: int, now: int, share: int) -> int:
     """One edge's part of a limit that is lower than before; 0: it is not."""
     return -(-now // share) if now and (not before or now < before) else 0
-
-
-def announced(settings: Settings) -> dict[str, int]:
-    """The limits a client is told when it opens; 0: no limit."""
-    return {
-        "maxMessageBytes": settings.MAX_MESSAGE_BYTES,
-        "maxErrors": settings.MAX_ERRORS,
-        "maxClientsPerAddress": settings.MAX_CLIENTS_PER_IP,
-        "maxFilterKeys": settings.MAX_FILTER_KEYS,
-        "maxMessages": settings.MAX_INBOUND_MESSAGES,
-        "maxBytes": settings.MAX_INBOUND_BYTES,
-        "windowMs": WINDOW * 1000,
-        "maxBacklogBytes": settings.MAX_BACKLOG_BYTES,
-    }
 
 
 def client_limits(settings: Settings) -> Limits:

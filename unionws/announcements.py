@@ -1,0 +1,102 @@
+"""What an edge says of itself: connected, serverInfo, heartbeat, serverShutdown and the notice in status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import ujson
+
+from unionws import __version__
+from unionws.broadcaster import envelopes
+from unionws.connections.inflow import WINDOW
+from unionws.model import JSON, StatusRecord
+from unionws.settings import Settings
+
+SHUTDOWN_WINDOW_MS = (100, 5_000)
+"""Within which clients are asked to come back, so that they do not all come at once."""
+
+FEATURES = (
+    "testnet_flags_precomputed",
+    "display_names_precomputed",
+    "full_addresses_provided",
+    "timestamps_formatted",
+    "route_keys_generated",
+    "chains_data_provided",
+    "high_concurrency_optimized",
+    "sharded_client_management",
+    "parallel_broadcasting",
+)
+"""serverInfo.features of the fixed contract."""
+
+
+def server_info(settings: Settings) -> JSON:
+    """The ``data`` of serverInfo."""
+    return {
+        "serverPrecomputation": "enabled",
+        "features": FEATURES,
+        "architecture": "ingest and edge processes, filter groups, shared frames",
+        "maxConnections": settings.MAX_CLIENTS,
+    }
+
+
+def connected(
+    settings: Settings, client_id: str, channels: Iterable[str], position: tuple[str, int, str], now_ms: int
+) -> bytes:
+    """The first message of a connection.
+
+    Args:
+        position: epoch, ``seq`` and cursor it begins at; an empty epoch: not known yet.
+    """
+    epoch, seq, cursor = position
+    data = {
+        "protocol": 1,
+        "server": f"unionws/{__version__}",
+        "clientId": client_id,
+        **({"epoch": epoch, "seq": seq, "cursor": cursor} if epoch else {}),
+        "pingIntervalMs": settings.PING_INTERVAL * 1000,
+        "channels": sorted(channels),
+        "features": ["resume", "subscribe", "setFilter", "snapshot", "heartbeat"],
+        "limits": limits(settings),
+    }
+    return envelopes.message("connected", now_ms, message="connected to unionws", data=data)
+
+
+def limits(settings: Settings) -> dict[str, int]:
+    """The limits a client is told when it opens; 0: no limit."""
+    return {
+        "maxMessageBytes": settings.MAX_MESSAGE_BYTES,
+        "maxErrors": settings.MAX_ERRORS,
+        "maxClientsPerAddress": settings.MAX_CLIENTS_PER_IP,
+        "maxFilterKeys": settings.MAX_FILTER_KEYS,
+        "maxMessages": settings.MAX_INBOUND_MESSAGES,
+        "maxBytes": settings.MAX_INBOUND_BYTES,
+        "windowMs": WINDOW * 1000,
+        "maxBacklogBytes": settings.MAX_BACKLOG_BYTES,
+    }
+
+
+def heartbeat(epoch: str, seq: int, upstream: Mapping[str, JSON], now_ms: int) -> bytes:
+    """A word to those who heard nothing for a while.
+
+    Args:
+        upstream: ``state`` and ``lastSuccess`` (Unix ms) of the source; empty before it is known.
+    """
+    last = upstream.get("lastSuccess")
+    lag = {} if last is None else {"lagMs": max(0, now_ms - last)}
+    data = {"seq": seq, "upstream": upstream.get("state", "down"), **lag}
+    return envelopes.message("heartbeat", now_ms, data=data, epoch=epoch)
+
+
+def shutdown(reason: str, now_ms: int) -> bytes:
+    """The last message before everybody is closed with 4200."""
+    low, high = SHUTDOWN_WINDOW_MS
+    data = {"reason": reason, "reconnect": {"minMs": low, "maxMs": high}}
+    return envelopes.message("serverShutdown", now_ms, data=data)
+
+
+def with_notice(record: StatusRecord, notice: str) -> StatusRecord:
+    """A status record that also carries what this edge has to say; nothing: as it is."""
+    if not notice:
+        return record
+    return replace(record, data=envelopes.dumps({**ujson.loads(record.data), "notice": notice}))
