@@ -32,7 +32,6 @@ UNTESTED = {
     "app": "the composition: tests/endtoend, tests/test_takeover.py and tests/history/test_kill.py run it",
     "views": "what tests/web reads through HTTP",
     "connections/limits": "plain data; tests/connections/test_parking.py uses it",
-    "connections/handler": "tests/connections/test_conformance.py goes through both doors",
     "wording": "reached through the errors that use it",
 }
 """Modules without a test module of their own, and why."""

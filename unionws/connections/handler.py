@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from asyncio import ensure_future
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from tornado.httputil import HTTPServerRequest
@@ -87,14 +88,12 @@ def release(stream: IOStream) -> tuple[int, bytes]:
     Returns:
         The descriptor, -1 when the peer is gone already, and those bytes.
     """
-    early = b""
-    pending = ensure_future(stream.read_bytes(1 << 20, partial=True))
-    if pending.done():
-        if pending.exception() is not None:
-            return -1, b""
-        early = pending.result()
-    else:
-        pending.add_done_callback(lambda future: future.exception())
-    fd = -1 if stream.closed() else os.dup(stream.socket.fileno())
+    if stream.closed():
+        return -1, b""
+    fd = os.dup(stream.socket.fileno())
+    # A closed stream still gives what it has, and reads no more: it would meet the peer's end
+    # behind the first frames, and keep more bytes than it is allowed to.
     stream.close()
-    return fd, early
+    with suppress(StreamClosedError):
+        return fd, ensure_future(stream.read_bytes(1 << 20, partial=True)).result()
+    return fd, b""
