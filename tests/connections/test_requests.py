@@ -33,6 +33,12 @@ def test_what_is_not_json(text: str) -> None:
     assert code_of(text) == "invalid_json"
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "01", ".5", "1."])
+def test_what_is_no_number_of_json(number: str) -> None:
+    """RFC 8259 §6, and what no double can hold; also deep inside."""
+    assert code_of(f'{{"type":"x","data":[{{"a":{number}}}]}}') == "invalid_json"
+
+
 @pytest.mark.parametrize("text", ["[]", "1", '"ping"', "null", "true"])
 def test_what_is_not_an_object(text: str) -> None:
     """JSON of another kind is invalid_message."""
@@ -45,6 +51,19 @@ def test_deep_nesting_is_refused() -> None:
     assert code_of(f'{{"type":{deep}}}') == "invalid_json"
     wide = ",".join(["[]"] * 1000)
     assert parse(f'{{"type":"x","data":[{wide}]}}')["type"] == "x"
+
+
+@pytest.mark.parametrize("text", ["[" * 50, "{" * 50, "]" * 50, '\\"' + "[" * 50, "\\\\" + "[" * 50])
+def test_brackets_in_strings_are_no_nesting(text: str) -> None:
+    """A search for "[[[[" is a text like any other, also behind escaped quotes."""
+    nested = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
+    message = parse(f'{{"type":"x","id":"{text}","data":{nested}}}')
+    assert message["id"] == text.replace('\\"', '"').replace("\\\\", "\\")
+
+
+def test_unfinished_strings_are_refused_in_no_time() -> None:
+    """However many quotes and brackets there are, each character is looked at once."""
+    assert code_of('{"type":"' + '\\"[' * 500_000) == "invalid_json"
 
 
 def test_message_is_read() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import ujson
+from math import isfinite
+from typing import Any, NoReturn
 
 from unionws.errors import RequestError
 from unionws.extensions import ClientRequest, RequestContext
@@ -13,6 +14,9 @@ from unionws.model import JSON
 
 MAX_DEPTH = 32
 MAX_ID_LENGTH = 36
+
+TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
+"""Strings and brackets; by the optional quote an unfinished string matches too, and none is read twice."""
 
 
 def parse(text: str) -> Mapping[str, JSON]:
@@ -26,8 +30,8 @@ def parse(text: str) -> Mapping[str, JSON]:
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise RequestError("invalid_json", f"the message is nested deeper than {MAX_DEPTH} levels")
     try:
-        message = ujson.loads(text)
-    except (ValueError, OverflowError) as error:
+        message = DECODER.decode(text)
+    except ValueError as error:
         raise RequestError("invalid_json", f"the message is not JSON: {error}") from None
     if not isinstance(message, dict):
         raise RequestError("invalid_message", "a message must be an object with a string 'type'")
@@ -35,15 +39,31 @@ def parse(text: str) -> Mapping[str, JSON]:
 
 
 def _depth(text: str) -> int:
-    """Deepest nesting of brackets; brackets inside strings count too, which only errs on the safe side."""
+    """Deepest nesting of brackets outside strings."""
     depth = deepest = 0
-    for character in text:
-        if character in "[{":
+    for token in TOKENS.findall(text):
+        if token in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif character in "]}":
+        elif token in "]}":
             depth -= 1
     return deepest
+
+
+def _no_number(name: str) -> NoReturn:
+    """RFC 8259 §6: NaN and Infinity are not permitted, though many programs write them."""
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_number)
+"""Strict where ujson is not."""
 
 
 def request_id(message: Mapping[str, JSON]) -> int | str | None:
