@@ -50,7 +50,7 @@ class Station:
     def submit(self, *records: Any) -> None:
         """Submit in one turn of the loop, and wait until it is delivered."""
         self.call(lambda: [self.fanout.submit(one) for one in records] and None)
-        self.lot.loop.until(lambda: not (self.fanout.busy or self.fanout._due or self.fanout._chart_timer))
+        self.lot.loop.until(lambda: self.fanout.idle)
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from time import monotonic, process_time, time
+from time import monotonic, time
 from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
 
 from unionws import frames
 from unionws.broadcaster import envelopes
+from unionws.broadcaster.charts import CHANNEL, Charts
 from unionws.broadcaster.groups import Group, Groups
 from unionws.broadcaster.pace import Pace
 from unionws.frames import Frame
@@ -77,10 +78,9 @@ class Fanout:
         self._sockets = sockets
         self._compress_from = compress_from
         self._compress_level = compress_level
-        self._pace = pace or Pace(0.0)
-        self._on_pace = on_pace
-        self._chart: ChartRecord | None = None
-        self._chart_timer: object | None = None
+        self._charts = Charts(
+            pace or Pace(0.0), on_pace, release=self._take, write=self._write, busy=lambda: self.busy
+        )
         self._due: list[Record] = []
         self._scheduled = False
         self._targets: list[tuple[list[Any], Frame]] = []
@@ -111,27 +111,22 @@ class Fanout:
     def submit(self, record: Record) -> None:
         """Deliver a record in the next turn; chartData when its pace allows, the newest only."""
         if isinstance(record, ChartRecord):
-            self._chart = record
-            if self._chart_timer is None:
-                wait = self._pace.wait(monotonic())
-                self._chart_timer = IOLoop.current().call_later(wait, self._release_chart)
-            return
+            self._charts.submit(record)
+        else:
+            self._take(record)
+
+    def _take(self, record: Record) -> None:
         self._due.append(record)
         self._schedule()
 
-    def _release_chart(self) -> None:
-        self._chart_timer = None
-        if self._chart is not None:
-            self._due.append(self._chart)
-            self._chart = None
-            self._schedule()
-            if self._pace.sent(monotonic(), process_time()) and self._on_pace is not None:
-                self._on_pace(self._pace)
+    @property
+    def idle(self) -> bool:
+        """Nothing is being sent, and nothing waits to be."""
+        return not self._targets and not self._due and self._charts.idle
 
     def stop(self) -> None:
         """Deliver nothing more."""
-        if self._chart_timer is not None:
-            IOLoop.current().remove_timeout(self._chart_timer)
+        self._charts.stop()
 
     def between(self, action: Callable[[], None]) -> None:
         """Run ``action`` when no turn is under way: now, or at the end of this one."""
@@ -241,6 +236,7 @@ class Fanout:
             action()
         if self._due:
             self._schedule()
+        self._charts.go_on()
 
     # -- rendering ------------------------------------------------------------------------------
 
@@ -248,10 +244,8 @@ class Fanout:
         if isinstance(record, TransfersRecord):
             return self._render_transfers(record, cache)
         if isinstance(record, ChartRecord):
-            return [
-                *self._broadcast("chartData", "chartData", record.chart, record.timestamp, chart=True),
-                *self._broadcast("rates", "rates", record.rates, record.timestamp),
-            ]
+            self._begin_chart(record)
+            return self._broadcast("rates", "rates", record.rates, record.timestamp)
         if isinstance(record, ChainsRecord):
             return self._broadcast("chains", "chains", record.data, record.timestamp)
         if isinstance(record, StatusRecord):
@@ -263,6 +257,13 @@ class Fanout:
                 record.channel, record.type, record.data, record.timestamp, concerned=concerned
             )
         return []
+
+    def _begin_chart(self, record: ChartRecord) -> None:
+        targets = []
+        for group, frame in self._broadcast(CHANNEL, CHANNEL, record.chart, record.timestamp, chart=True):
+            group.heard = self._groups.second
+            targets.append((group, self._rotated(group.in_order()), frame))
+        self._charts.begin(targets)
 
     def _render_transfers(
         self, record: TransfersRecord, cache: dict[object, Frame]
