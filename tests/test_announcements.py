@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,19 +14,48 @@ from unionws.settings import Settings
 NOW = 1_700_000_000_000
 
 
+def connected(
+    client_id: str = "e0-7", position: tuple[str, int, str] = ("ep", 3, "c3"), *channels: str
+) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(
+        OPENING.message(SETTINGS, client_id, frozenset(channels), position, NOW)
+    )
+    return said
+
+
+SETTINGS = Settings()
+OPENING = announcements.Connected()
+
+
 def test_connected_names_the_position() -> None:
     """Epoch, seq and cursor are told, and the channels in order."""
-    said = json.loads(announcements.connected(Settings(), "e0-7", {"b", "a"}, ("ep", 3, "c3"), NOW))
+    said = connected("e0-7", ("ep", 3, "c3"), "b", "a")
     data = said["data"]
     assert (said["type"], said["timestamp"], data["clientId"]) == ("connected", NOW, "e0-7")
     assert (data["epoch"], data["seq"], data["cursor"]) == ("ep", 3, "c3")
     assert data["channels"] == ["a", "b"]
 
 
+def test_connected_is_each_clients_own() -> None:
+    """Though most of it is kept: name, channels and position are the ones of now."""
+    first = connected("e0-7", ("ep", 3, "c3"), "a")["data"]
+    second = connected("e0-8", ("ep", 3, "c3"), "b")["data"]
+    third = connected("e0-9", ("ep", 4, "c4"), "a")["data"]
+    assert [said["clientId"] for said in (first, second, third)] == ["e0-7", "e0-8", "e0-9"]
+    assert [said["channels"] for said in (first, second, third)] == [["a"], ["b"], ["a"]]
+    assert [said["seq"] for said in (first, second, third)] == [3, 3, 4]
+
+
+def test_connected_tells_the_limits_of_now() -> None:
+    """Settings that were reloaded show at once."""
+    before = connected()["data"]["limits"]["maxErrors"]
+    said = OPENING.message(Settings(MAX_ERRORS=before + 1), "e0-7", frozenset(), ("ep", 3, "c3"), NOW)
+    assert json.loads(said)["data"]["limits"]["maxErrors"] == before + 1
+
+
 def test_connected_without_a_position() -> None:
     """An edge that knows no position yet names none, rather than one to resume from."""
-    data = json.loads(announcements.connected(Settings(), "e0-7", [], ("", 0, ""), NOW))["data"]
-    assert not {"epoch", "seq", "cursor"} & set(data)
+    assert not {"epoch", "seq", "cursor"} & set(connected("e0-7", ("", 0, ""))["data"])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import ujson
@@ -37,29 +37,58 @@ def server_info(settings: Settings) -> JSON:
         "features": FEATURES,
         "architecture": "ingest and edge processes, filter groups, shared frames",
         "maxConnections": settings.MAX_CLIENTS,
+        "shortWindow": settings.SHORT_WINDOW,
     }
 
 
-def connected(
-    settings: Settings, client_id: str, channels: Iterable[str], position: tuple[str, int, str], now_ms: int
-) -> bytes:
-    """The first message of a connection.
+class Connected:
+    """The first message of a connection: made once for all who open at one position, but for the
+    client's name and the time."""
 
-    Args:
-        position: epoch, ``seq`` and cursor it begins at; an empty epoch: not known yet.
-    """
-    epoch, seq, cursor = position
-    data = {
-        "protocol": 1,
-        "server": f"unionws/{__version__}",
-        "clientId": client_id,
-        **({"epoch": epoch, "seq": seq, "cursor": cursor} if epoch else {}),
-        "pingIntervalMs": settings.PING_INTERVAL * 1000,
-        "channels": sorted(channels),
-        "features": ["resume", "subscribe", "setFilter", "snapshot", "heartbeat"],
-        "limits": limits(settings),
-    }
-    return envelopes.message("connected", now_ms, message="connected to unionws", data=data)
+    def __init__(self) -> None:
+        self._made: dict[frozenset[str], tuple[bytes, bytes]] = {}
+        self._made_for: tuple[Settings | None, tuple[str, int, str]] = (None, ("", 0, ""))
+
+    def message(
+        self,
+        settings: Settings,
+        client_id: str,
+        channels: frozenset[str],
+        position: tuple[str, int, str],
+        now_ms: int,
+    ) -> bytes:
+        """The message for one client.
+
+        Args:
+            client_id: plain letters, digits and dashes.
+            position: epoch, ``seq`` and cursor it begins at; an empty epoch: not known yet.
+        """
+        if self._made_for[0] is not settings or self._made_for[1] != position:
+            self._made.clear()
+            self._made_for = settings, position
+        made = self._made.get(channels)
+        if made is None:
+            made = self._made[channels] = self._around_name(settings, channels, position)
+        return b"%s%s%s%d}" % (made[0], client_id.encode(), made[1], now_ms)
+
+    @staticmethod
+    def _around_name(
+        settings: Settings, channels: frozenset[str], position: tuple[str, int, str]
+    ) -> tuple[bytes, bytes]:
+        epoch, seq, cursor = position
+        data = {
+            "protocol": 1,
+            "server": f"unionws/{__version__}",
+            "clientId": "",
+            **({"epoch": epoch, "seq": seq, "cursor": cursor} if epoch else {}),
+            "pingIntervalMs": settings.PING_INTERVAL * 1000,
+            "channels": sorted(channels),
+            "features": ["resume", "subscribe", "setFilter", "snapshot", "heartbeat"],
+            "limits": limits(settings),
+        }
+        whole = envelopes.message("connected", 0, message="connected to unionws", data=data)
+        before, mark, after = whole.partition(b'"clientId":"')
+        return before + mark, after.removesuffix(b"0}")
 
 
 def limits(settings: Settings) -> dict[str, int]:

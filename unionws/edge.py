@@ -80,6 +80,7 @@ class Edge:
         self._taken = ("", 0)
         self._status: StatusRecord | None = None
         self._notice = ""
+        self._opening = announcements.Connected()
         self.visits = Visits(name, told=settings.LOG_CONNECTIONS)
         self.groups = Groups(self.fields)
         self.gate = self._build_gate(share)
@@ -247,7 +248,8 @@ class Edge:
         self.gate.enter(client, guest)
         self.subscriptions.join(client, plan.key)
         rest = self.greeting.rest(plan.key, self._now_ms())
-        connected = self.fanout.frame([self._connected(client, plan.key)], answer.deflate)
+        # Its own message, so compressing it would cost more than all the rest of the handshake.
+        connected = self.fanout.frame([self._connected(client, plan.key)], False)
         head = answer.response
         if answer.events and plan.resume is None:
             head += eventstream.position(self.fanout.epoch, self.fanout.seq)
@@ -268,7 +270,7 @@ class Edge:
     def _connected(self, client: Client, key: GroupKey) -> bytes:
         fanout, client_id = self.fanout, f"{self.name}-{client.number}"
         position = fanout.epoch, fanout.seq, fanout.cursor
-        return announcements.connected(self.settings, client_id, key.channels, position, self._now_ms())
+        return self._opening.message(self.settings, client_id, key.channels, position, self._now_ms())
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.time())

@@ -198,7 +198,7 @@ class Gate:
         answer = eventstream.accept() if plan.events else accept(key, plan.extension)
         if isinstance(answer, Refuse):
             return self.refuse(answer)
-        return replace(answer, guest=Guest(address, holder))
+        return Accept(answer.response, answer.deflate, answer.events, Guest(address, holder))
 
     def _holder(self, plan: Plan, address: str) -> Holder | Refuse:
         """Who the client is by its credentials and by the plugins that authenticate."""
