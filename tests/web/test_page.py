@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from tests.web.browser import Browser, Tab
 from tests.web.serving import EPOCH, NOW_MS, WALLET, Service, fragment
-from unionws.model import StatusRecord
+from unionws.model import MessageRecord, StatusRecord
 from unionws.stats.shape import empty_chart
 from unionws.web import page
 
@@ -140,7 +141,7 @@ def test_transfers_flow_in_newest_first(tab: Tab, service: Service) -> None:
 
 def test_statistics_are_shown_for_the_chosen_window(tab: Tab) -> None:
     """The hour is chosen at first; another window has its own figures, or says it has none."""
-    assert text(tab, "#routes") == "Union→Babylon\n1,234 +12 %"
+    tab.wait("routes.innerText === 'Union→Babylon\\n1,234 +12 %'")
     assert text(tab, "#volumes") == "U\n1.23M U 42×"
     assert text(tab, "#chains").split() == ["Union", "30", "12"]
     assert text(tab, "#wallets") == "0xabab…abab\n7"
@@ -155,6 +156,138 @@ def test_statistics_are_shown_for_the_chosen_window(tab: Tab) -> None:
     tab.evaluate("document.querySelector('#windows [value=\"1d\"]').click()")
     tab.wait("routes.innerText === 'No transfers in this window yet.'")
     assert tab.evaluate("location.search") == "?window=1d"
+
+
+def test_the_minute_is_left_out_where_it_is_five(browser: Browser) -> None:
+    """With SHORT_WINDOW=5m the minute's fields carry five minutes, which have a tile of their own."""
+    with Service("SHORT_WINDOW=5m") as service, opened(browser, service, "?window=1m") as tab:
+        tab.wait("location.search === '?window=5m'")
+        assert text(tab, "#windows").split("\n")[1] == "5 minutes"
+        assert text(tab, "#routes-title ~ .window-note") == "last 5 minutes"
+        tiles = "[...document.querySelectorAll('#windows label')]"
+        widths = tab.evaluate(f"{tiles}.map((e) => e.getBoundingClientRect().right)")
+        assert widths[0] == 0
+        assert tab.evaluate("windows.getBoundingClientRect().right") - widths[-1] < 3
+        assert not tab.problems
+
+
+def test_the_minute_has_its_tile(tab: Tab) -> None:
+    """By default it is a minute."""
+    tab.wait("windows.querySelector('label').innerText === 'minute\\n0'")
+
+
+def latency(source: str, destination: str, median: float) -> dict[str, Any]:
+    spread = {"p5": median / 2, "median": median, "p95": median * 4}
+    names = {"sourceName": source.title(), "destinationName": destination.title()}
+    steps = {"packetRecv": spread, "writeAck": spread, "packetAck": spread}
+    return {**names, "sourceChain": f"{source}.1", "destinationChain": f"{destination}.1", **steps}
+
+
+def node_health() -> dict[str, Any]:
+    """Two chains, one of them with a node that does not answer."""
+    node = {
+        "chainId": "babylon.1",
+        "chainName": "Babylon",
+        "rpcUrl": "https://rpc.example.org",
+        "uptime": 50.0,
+    }
+    stats = {
+        "chainName": "Union",
+        "healthyNodes": 2,
+        "totalNodes": 2,
+        "avgResponseTime": 120,
+        "uptime": 100.0,
+    }
+    ill = {"chainName": "Babylon", "healthyNodes": 0, "totalNodes": 1, "avgResponseTime": 0, "uptime": 50.0}
+    trouble = {
+        "status": "unhealthy",
+        "responseTimeMs": 0,
+        "errorMessage": "refused",
+        "lastCheckTime": 1_790_000_000,
+    }
+    return {
+        **{
+            "totalNodes": 3,
+            "healthyNodes": 2,
+            "degradedNodes": 0,
+            "unhealthyNodes": 1,
+            "avgResponseTime": 120,
+        },
+        "nodesWithRpcs": [{**node, **trouble}],
+        "chainHealthStats": {"union.1": stats, "babylon.1": ill},
+    }
+
+
+def test_latencies_are_shown_by_route(tab: Tab, service: Service) -> None:
+    """In the unit that suits them; hidden where there are none; one click shows the route."""
+    assert tab.evaluate("document.querySelector('#latency-card').checkVisibility()") is False
+    service.chart(
+        statistics() | {"latencyData": [latency("union", "babylon", 12), latency("osmosis", "union", 1080)]}
+    )
+    tab.wait("latencies.children.length === 2")
+    assert text(tab, "#latencies").split("\n") == [
+        *("Union→Babylon", "12 s 95 % 48 s"),
+        *("Osmosis→Union", "18 min 95 % 1.2 h"),
+    ]
+    assert "acknowledged back: half within 12 s" in tab.evaluate("latencies.querySelector('button').title")
+    tab.evaluate("latencies.querySelector('button').click()")
+    tab.wait("location.search === '?from=union.1&to=babylon.1'")
+    service.chart(statistics())
+    tab.wait("!document.querySelector('#latency-card').checkVisibility()")
+
+
+def test_nodes_are_shown_by_chain(tab: Tab, service: Service) -> None:
+    """Chains with ailing nodes first, and what is wrong with these on hover."""
+    assert tab.evaluate("document.querySelector('#nodes-card').checkVisibility()") is False
+    service.chart(statistics() | {"nodeHealthData": node_health()})
+    tab.wait("nodes.children.length === 2")
+    assert text(tab, "#nodes-note") == "2 of 3 answer well"
+    assert text(tab, "#nodes").split("\n") == ["Babylon", "0 of 1 no answer", "Union", "2 of 2 120 ms"]
+    assert tab.evaluate("[...nodes.children].map((e) => e.className)") == ["ailing", ""]
+    assert "https://rpc.example.org unhealthy: refused" in tab.evaluate("nodes.querySelector('button').title")
+
+
+def tell(service: Service, number: int, **facts: Any) -> None:
+    """Publish what became of a transfer."""
+    item = fragment(number)
+    data = json.dumps([{"sort_order": item.sort_order, **facts}]).encode()
+    service.publish(MessageRecord(NOW_MS, "transferUpdates", "transferUpdates", data, item))
+
+
+def test_outcomes_are_marked_on_their_rows(tab: Tab, service: Service) -> None:
+    """As soon as the server knows: arrived, failed or timed out; said in full in the dialog too."""
+    service.transfers(*[fragment(number) for number in range(1, 5)])
+    shown(tab, 4)
+    tell(service, 9, success=True, transfer_recv_timestamp="2026-09-21T12:53:30Z")
+    tell(service, 1, transfer_recv_timestamp="2026-09-21T12:55:26Z")
+    tell(service, 2, success=False, transfer_recv_timestamp="2026-09-21T12:55:26Z")
+    tell(service, 3, transfer_timeout_timestamp="2026-09-21T13:53:30Z")
+    tab.wait("feed.querySelectorAll('.outcome:not(:empty)').length === 3")
+    marks = tab.evaluate("[...feed.querySelectorAll('.outcome')].map((e) => e.innerText)")
+    assert marks == ["", "timed out", "failed", "arrived in 2.1 min"]
+    tab.evaluate("feed.lastElementChild.firstElementChild.click()")
+    tab.wait("details.open")
+    assert "Outcome\narrived in 2.1 min" in text(tab, "#facts")
+
+
+def test_a_used_row_forgets_the_outcome_of_another(tab: Tab, service: Service) -> None:
+    """Rows are used again; and what is told while the list is held is shown when it goes on."""
+    service.transfers(fragment(1))
+    shown(tab, 1)
+    tell(service, 1, transfer_timeout_timestamp="2026-09-21T13:53:30Z")
+    tab.wait("feed.querySelector('.outcome').innerText === 'timed out'")
+    for start in range(2, 102, 5):
+        service.transfers(*[fragment(number) for number in range(start, start + 5)])
+    tab.wait("!feed.querySelector('.outcome:not(:empty)')")
+    tab.evaluate("pause.click()")
+    service.transfers(fragment(102))
+    tab.wait("document.querySelector('#live-note').innerText.includes('1 wait')")
+    tell(service, 102, success=False)
+    tell(service, 101, success=False)
+    tab.wait("feed.querySelector('.outcome').innerText === 'failed'")
+    tab.evaluate("pause.click()")
+    tab.wait("feed.children[1].querySelector('.outcome').innerText === 'failed'")
+    assert text(tab, "#feed .outcome") == "failed"
 
 
 def test_the_filter_is_the_protocols(tab: Tab, service: Service) -> None:
@@ -348,7 +481,7 @@ def test_text_stands_out_from_its_ground(browser: Browser, service: Service, sch
         pairs = [
             *[
                 (ink, ground)
-                for ink in ("ink", "soft", "accent", "warm", "bad")
+                for ink in ("ink", "soft", "accent", "warm", "good", "bad")
                 for ground in ("paper", "card")
             ],
             *[("ink", ground) for ground in ("fill", "accent-soft", "warm-soft")],

@@ -1,7 +1,7 @@
 /** One transfer in full, in a dialog. */
 
 import { make, momentOf } from "./format.js";
-import { paidIn } from "./feed.js";
+import { outcome, paidIn } from "./feed.js";
 
 export class Details {
   #dialog;
@@ -23,6 +23,7 @@ export class Details {
     this.#fact("Route", `${route}${transfer.isTestnetTransfer ? " (testnet)" : ""}`);
     this.#fact("Amount", paidIn(transfer).exact);
     this.#fact("Sent", sent ? `${momentOf(sent)} (${transfer.transfer_send_timestamp})` : undefined);
+    this.#fact("Outcome", outcome(transfer).words);
     this.#address("Sender", transfer.senderDisplay ?? transfer.sender_canonical);
     this.#address("Receiver", transfer.receiverDisplay ?? transfer.receiver_canonical);
     this.#code("Packet", transfer.packet_hash);

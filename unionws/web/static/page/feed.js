@@ -1,6 +1,6 @@
 /** The live list: rows that are used again, painted a few times a second however many transfers come. */
 
-import { amount, ends, hue, make, momentOf, timeOf } from "./format.js";
+import { amount, ends, hue, lasting, make, momentOf, timeOf } from "./format.js";
 
 /** Rows where the list is as long as it likes; elsewhere as many as fit. */
 const ROWS = 15;
@@ -50,6 +50,18 @@ export class Feed {
 
   add(transfer, mark) {
     this.#push({ transfer, mark });
+  }
+
+  /** What became of transfers, as the server found out; of those in the list it is shown. */
+  update(found) {
+    const news = new Map(found.map((facts) => [facts.sort_order, facts]));
+    for (const { transfer } of this.#waiting) if (news.has(transfer?.sort_order)) Object.assign(transfer, news.get(transfer.sort_order));
+    for (const row of this.#list.children) {
+      const transfer = this.#transfers.get(row);
+      if (!news.has(transfer?.sort_order)) continue;
+      Object.assign(transfer, news.get(transfer.sort_order));
+      showOutcome(row.firstElementChild.lastElementChild.firstElementChild, transfer);
+    }
   }
 
   tellGap(words) {
@@ -159,7 +171,7 @@ function newRow() {
     make("span", { className: "route" }, chain(), make("span", { className: "arrow", textContent: "→" }), chain()),
     make("span", { className: "amount" }, "", make("span")),
     make("span", { className: "parties" }, party(), make("span", { className: "arrow", textContent: "→" }), party()),
-    make("span", { className: "time" }),
+    make("span", { className: "time" }, make("span"), ""),
   ));
 }
 
@@ -176,9 +188,25 @@ function fill(button, transfer, mark) {
   party(parties.children[0], transfer.senderDisplay ?? transfer.sender_canonical);
   party(parties.children[2], transfer.receiverDisplay ?? transfer.receiver_canonical);
   const sent = Date.parse(transfer.transfer_send_timestamp);
-  time.textContent = sent ? timeOf(sent) : "";
+  time.lastChild.data = sent ? timeOf(sent) : "";
   time.title = sent ? momentOf(sent) : "";
   time.dataset.mark = [transfer.isTestnetTransfer ? "testnet" : "", mark].filter(Boolean).join(" · ");
+  showOutcome(time.firstChild, transfer);
+}
+
+function showOutcome(element, transfer) {
+  const { kind, words } = outcome(transfer);
+  element.className = `outcome ${kind}`;
+  element.textContent = words;
+}
+
+/** What became of a transfer; no words while nothing is known. */
+export function outcome({ transfer_send_timestamp: sent, transfer_recv_timestamp: received, transfer_timeout_timestamp: timedOut, success }) {
+  if (timedOut) return { kind: "bad", words: "timed out" };
+  if (success === false) return { kind: "bad", words: "failed" };
+  if (!received) return { kind: "", words: "" };
+  const took = (Date.parse(received) - Date.parse(sent)) / 1000;
+  return { kind: "good", words: took >= 0 ? `arrived in ${lasting(took)}` : "arrived" };
 }
 
 function name(element, text, id) {

@@ -6,6 +6,8 @@ const percent = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0, sig
 const rate = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const tenth = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const SPANS = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]];
 const separator = new Intl.NumberFormat().formatToParts(0.5).find((part) => part.type === "decimal").value;
 
 export const count = (number) => whole.format(number);
@@ -14,6 +16,13 @@ export const perSecond = (number) => (number >= 100 ? whole.format(Math.round(nu
 export const change = (number) => `${percent.format(number)} %`;
 export const timeOf = (milliseconds) => clock.format(milliseconds);
 export const momentOf = (milliseconds) => moment.format(milliseconds);
+
+/** A time span in the unit that suits it. */
+export function lasting(seconds) {
+  const [unit, size] = SPANS.find(([, size]) => seconds >= size) ?? SPANS.at(-1);
+  const value = seconds / size;
+  return `${value < 10 && size > 1 ? tenth.format(value) : whole.format(Math.round(value))} ${unit}`;
+}
 
 /** As many digits as matter: 1234.5678 → 1235, 12.345 → 12.35, 0.00012345 → 0.000123. */
 function round(number) {

@@ -5,17 +5,19 @@ import { Details } from "./details.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
 import { count, make } from "./format.js";
+import { Network } from "./network.js";
 import { Panels } from "./panels.js";
 import { Pulse } from "./pulse.js";
 
 const SNAPSHOT = 40;
+const CHANNELS = ["chains", "chartData", "status", "transferUpdates"];
 const element = (id) => document.getElementById(id);
 
 const chosen = new URLSearchParams(location.search);
 const apiKey = chosen.get("key") ?? "";
 
 // Transfers are asked for once the server has greeted: with the filter, and the newest first.
-const client = new UnionClient(undefined, { channels: ["chains", "chartData", "status"], apiKey });
+const client = new UnionClient(undefined, { channels: CHANNELS, apiKey });
 const details = new Details(element("details"), element("facts"), { onWallet: (wallet) => filters.choose({ wallet }) });
 const feed = new Feed(element("feed"), element("feed-empty"), { onPause: showPause, onOpen: (transfer) => details.open(transfer) });
 const pulse = new Pulse(element("now"), element("spark"));
@@ -23,6 +25,7 @@ const panels = new Panels(chosen.get("window"), {
   onFilter: (fields) => filters.choose(fields),
   onWindow: rememberWindow,
 });
+const network = new Network({ onFilter: (fields) => filters.choose(fields) });
 const filters = new Filters(element("filter"), {
   box: element("filter-box"), error: element("filter-error"), count: element("filter-count"), onChange: follow,
 });
@@ -77,11 +80,18 @@ const plural = (number) => (number === 1 ? "One transfer" : `${count(number)} tr
 // -- lasting messages -----------------------------------------------------------------------------
 
 client.on("message", ({ type, data }) => {
-  if (type === "chartData") panels.show(data);
+  if (type === "chartData") showFigures(data);
   if (type === "chains") filters.offer(data);
+  if (type === "serverInfo") panels.carry(data.shortWindow);
   if (type === "status") showStatus(data);
-  if (type === "chartData") offerAssets(data.assetVolumeData?.assets ?? []);
+  if (type === "transferUpdates") feed.update(data);
 });
+
+function showFigures(data) {
+  panels.show(data);
+  network.show(data);
+  offerAssets(data.assetVolumeData?.assets ?? []);
+}
 
 function offerAssets(assets) {
   const symbols = assets.map((asset) => asset.assetSymbol).filter(Boolean);

@@ -1,8 +1,7 @@
 /** The statistics: windows, routes, chains, assets and wallets, as chartData has them. */
 
-import { change, count, ends, hue, make, short } from "./format.js";
-
-const ROWS = 10;
+import { chain, fillRow, paint, renew, write } from "./bars.js";
+import { change, count, ends, make, short } from "./format.js";
 
 /** Key in chartData's maps, field of the rates, field of the change, words. */
 export const WINDOWS = [
@@ -40,6 +39,15 @@ export class Panels {
   show(data) {
     this.#data = data;
     this.#schedule();
+  }
+
+  /** The minute's figures are those of five minutes where a server is set so: then five minutes say it all. */
+  carry(shortWindow) {
+    const [minute, five] = WINDOWS;
+    const hidden = shortWindow === five.key;
+    this.#tiles.get(minute).hidden = hidden;
+    element("windows").style.setProperty("--tiles", WINDOWS.length - hidden);
+    if (hidden && this.#window === minute) this.#tiles.get(five).control.click();
   }
 
   #tile(window, onWindow) {
@@ -151,45 +159,4 @@ export class Panels {
       into.style.setProperty("--share", entry.incomingCount / largest);
     }, () => 0);
   }
-}
-
-/** A list whose rows are used again, so that focus stays and bars move. */
-function paint(list, entries, none, fill, weight) {
-  const shown = entries.slice(0, ROWS);
-  if (!shown.length) {
-    if (!list.querySelector(".none")) list.replaceChildren(make("li", { className: "none", textContent: none }));
-    return;
-  }
-  list.querySelector(".none")?.remove();
-  const largest = Math.max(1, ...shown.map(weight));
-  while (list.children.length > shown.length) list.lastElementChild.remove();
-  while (list.children.length < shown.length) list.append(make("li", {}, make("button", { type: "button" })));
-  shown.forEach((entry, index) => fill(list.children[index].firstElementChild, entry, weight(entry) / largest));
-}
-
-function fillRow(row, share, figure, moved, label, small) {
-  if (row.children.length !== 2) row.replaceChildren(make("span"), make("span", { className: "figure" }, "", " ", make("small")));
-  const [left, right] = row.children;
-  renew(left, row.title, label);
-  row.parentElement.style.setProperty("--share", share);
-  const text = typeof figure === "number" ? count(figure) : figure;
-  if (right.firstChild.data !== text) right.firstChild.data = text;
-  write(right.lastChild, small ?? (moved === undefined ? "" : change(moved)));
-}
-
-/** New children only where they mean something new. */
-function renew(parent, meaning, make) {
-  if (parent.dataset.meaning === meaning) return;
-  parent.dataset.meaning = meaning;
-  parent.replaceChildren(...make());
-}
-
-function write(target, text) {
-  if (target.textContent !== text) target.textContent = text;
-}
-
-function chain(name, id) {
-  const span = make("span", { className: "chain", textContent: name });
-  span.style.setProperty("--hue", hue(id));
-  return span;
 }
