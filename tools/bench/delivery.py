@@ -1,13 +1,14 @@
 """What one delivery costs: unionws beside a bare C send() loop and naive Tornado, in one run.
 
 ``python tools/bench/delivery.py [--clients 10000] [--rate 10] [--bytes 1024] [--seconds 10]
-[--edges N] [--silence S]``
+[--edges N] [--silence S] [--rounds N]``
 
 Each server in turn gets the same clients from the same load client and sends each of them one
 frame of the same size at the same rate. CPU is the server's processes alone, user and system,
 divided by the messages that arrived. Memory is (PSS with the clients - PSS before) / clients.
 With ``--edges`` both unionws and the C loop are as many processes that share the port. ``--silence``
-delivers nothing for the first seconds, so that the time to open is that of opening alone.
+delivers nothing for the first seconds, so that the time to open is that of opening alone. With
+``--rounds`` the servers are measured in turn that often, and the table shows medians.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import median
 
 import harness
 
@@ -63,6 +65,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--load-processes", type=int, default=2)
     parser.add_argument("--edges", type=int, default=0, help="edge processes of unionws; 0: one process")
     parser.add_argument("--silence", type=float, default=0.0, help="seconds before the first frame")
+    parser.add_argument("--rounds", type=int, default=1, help="times each server is measured")
     parser.add_argument(
         "--servers", default="c,unionws,naive", help="which ones, by commas, out of c, unionws and naive"
     )
@@ -127,6 +130,17 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
     )
 
 
+def middle(results: Sequence[Result]) -> Result:
+    """The median of each figure of one server; what was lost in all rounds."""
+    figures = {}
+    for field in fields(Result):
+        values = [getattr(result, field.name) for result in results]
+        known = [value for value in values if value is not None]
+        if field.name not in ("name", "lost"):
+            figures[field.name] = median(known) if known else None
+    return Result(name=results[0].name, lost=sum(result.lost for result in results), **figures)
+
+
 def row(result: Result, base: Result | None) -> list[str]:
     """The result as a table's cells, held against the C loop when that was measured."""
     p99_ratio = None
@@ -157,7 +171,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     harness.check_files(args.clients, args.load_processes)
     with harness.c_programs("sendloop", "loadclient") as (c_loop, client):
-        results = [measure(name, args, c_loop, client) for name in args.servers.split(",")]
+        names = args.servers.split(",")
+        rounds = [[measure(name, args, c_loop, client) for name in names] for _ in range(args.rounds)]
+    results = [middle(found) for found in zip(*rounds, strict=True)]
     print(report(results))
     return 1 if any(result.lost for result in results) else 0
 
