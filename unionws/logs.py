@@ -69,7 +69,7 @@ def _formatter(settings: Settings, stream: TextIO) -> logging.Formatter:
     return TextLines(colour=terminal and "NO_COLOR" not in os.environ)
 
 
-class LogHandler(logging.StreamHandler[TextIO]):
+class LogHandler(logging.StreamHandler):  # type: ignore[type-arg]  # it cannot have one before Python 3.11
     """Writes to a stream that may go away: the service must outlive its log."""
 
     def handleError(self, record: logging.LogRecord) -> None:
