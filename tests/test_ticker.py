@@ -54,3 +54,32 @@ def test_an_action_that_raises_is_logged_and_called_again(caplog: pytest.LogCapt
     ticks(fail, 0.01, 0.05)
     assert len(seen) >= 2
     assert caplog.records[0].message == "a periodic task failed"
+
+
+def test_a_coroutine_is_not_run_twice_at_a_time() -> None:
+    """Ticks that come while it runs do nothing, and stopping cancels it."""
+    seen: list[str] = []
+
+    async def slow() -> None:
+        seen.append("begun")
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    ticks(slow, 0.01, 0.1)
+    assert seen == ["begun", "cancelled"]
+
+
+def test_a_coroutine_that_raises_is_logged_and_run_again(caplog: pytest.LogCaptureFixture) -> None:
+    """As with a plain function."""
+    seen: list[int] = []
+
+    async def fail() -> None:
+        seen.append(1)
+        raise RuntimeError("once too often")
+
+    ticks(fail, 0.01, 0.05)
+    assert len(seen) >= 2
+    assert caplog.records[0].message == "a periodic task failed"

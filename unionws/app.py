@@ -12,8 +12,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tornado.ioloop import PeriodicCallback
-
 from unionws.builtin import filters, messages, sources, statistics
 from unionws.builtin.latency import Latency
 from unionws.builtin.nodes import Nodes
@@ -55,7 +53,7 @@ BUILTINS: tuple[tuple[str, object], ...] = (
 """The product's own features, through the same hooks as everybody's."""
 
 REPORT_INTERVAL = 1.0
-HISTORY_INTERVAL_MS = 10_000
+HISTORY_INTERVAL = 10.0
 INFORMED_WITHIN = 10.0
 """Seconds after which an edge accepts clients even if ingest has not told it the position."""
 INDEXER = "indexer"
@@ -136,7 +134,7 @@ async def run_edge(
     live.on_change(server.reload)
     bus.subscribe(edge.on_record)
     reporter = Ticker(lambda: bus.report(edge.name, server.views.counters()), REPORT_INTERVAL)
-    looker = PeriodicCallback(archive.refresh, HISTORY_INTERVAL_MS)
+    looker = Ticker(archive.refresh, HISTORY_INTERVAL)
     await archive.refresh()
     await _informed(edge, stopping)
     server.start(listeners)

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from typing import Protocol
 
 import ujson
-from tornado.ioloop import IOLoop, PeriodicCallback
+from tornado.ioloop import IOLoop
 
 from unionws.clock import Clock, milliseconds
+from unionws.clockwatch import ClockWatch
 from unionws.counting import Counting
 from unionws.enrich.names import chains_json
 from unionws.enrich.transfers import Enricher, fragment, with_fields
@@ -39,10 +40,11 @@ from unionws.model import (
 from unionws.pluginhost import PluginHost
 from unionws.scheduler.runner import Scheduler
 from unionws.settings import Settings
+from unionws.ticker import Ticker
 
 log = logging.getLogger("unionws.ingest")
 
-STATE_INTERVAL_MS = 1000
+STATE_INTERVAL = 1.0
 UPDATES = "transferUpdates"
 """Message type and channel of what becomes known of a transfer later."""
 
@@ -106,14 +108,15 @@ class Ingest:
         self._chart: Mapping[str, JSON] = {}
         self._chart_rev = 0
         self._lag = LoopLag()
+        self._watched = ClockWatch(clock)
         self._upstream = self._problem = ""
         self._status: Mapping[str, JSON] = {}
         self._draining = False
         self._edges: dict[str, Mapping[str, JSON]] = {}
         host.doors.open(bus.publish, lambda: self._chart, getattr(self._feed, "ask", None))
         self._tasks = (
-            PeriodicCallback(self._publish_chart, settings.CHART_INTERVAL * 1000),
-            PeriodicCallback(self._each_second, STATE_INTERVAL_MS),
+            Ticker(self._publish_chart, settings.CHART_INTERVAL),
+            Ticker(self._each_second, STATE_INTERVAL),
         )
 
     async def open(self) -> None:
@@ -217,6 +220,7 @@ class Ingest:
         return set(self._feed.seen) - {item.transfer.sort_order for item in self._scheduler.pending()}
 
     def _each_second(self) -> None:
+        self._watched.tick()
         self._publish_due()
         self._store.tick()
         self._counting.tick(str(self._feed.stats()["state"]))
@@ -239,6 +243,7 @@ class Ingest:
             "upstream": source,
             "position": {"epoch": numbering.epoch, "seq": numbering.seq, "cursor": self._cursor(source)},
             "history": self._store.view(),
+            "clock": {"problem": self._watched.problem, "steps": self._watched.steps},
             "scheduler": self._scheduler.view(),
             "graphql": self._graphql_view(source),
             "buckets": self._buckets_view(),

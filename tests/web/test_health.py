@@ -56,6 +56,14 @@ def test_what_is_not_stored_is_degraded() -> None:
     assert "disk full" in told["reasons"][0]
 
 
+def test_a_stepped_clock_is_degraded() -> None:
+    """For as long as ingest tells of it."""
+    with Service() as service:
+        state(service, upstream={"state": "ok"}, clock={"problem": "the clock was set back", "steps": 1})
+        told = service.json("/health")
+    assert (told["status"], told["reasons"]) == ("degraded", ["the clock was set back"])
+
+
 @pytest.mark.parametrize(("age", "status"), [(12.0, "unhealthy"), (8.0, "healthy"), (0.0, "healthy")])
 def test_silent_ingest_is_unhealthy(age: float, status: str) -> None:
     """Its state comes once a second."""

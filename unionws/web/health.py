@@ -19,7 +19,7 @@ def judge(views: Views) -> tuple[str, list[str]]:
     silence = _silence(views)
     if silence:
         return "unhealthy", [silence]
-    reasons = [*_upstream(views), *_history(views), *_edges(views)]
+    reasons = [*_upstream(views), *_history(views), *_clock(views), *_edges(views)]
     return ("degraded" if reasons else "healthy"), reasons
 
 
@@ -56,6 +56,12 @@ def _history(views: Views) -> Iterator[str]:
     problem = views.ingest("history").get("problem")
     if problem:
         yield f"transfers are published but not stored: {problem}"
+
+
+def _clock(views: Views) -> Iterator[str]:
+    problem = views.ingest("clock").get("problem")
+    if problem:
+        yield str(problem)
 
 
 def _edges(views: Views) -> Iterator[str]:

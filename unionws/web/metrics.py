@@ -93,6 +93,8 @@ class Collector:
             yield _gauge("ingest_state_age_seconds", "Since ingest was last heard of.", age)
         position = self._views.ingest("position")
         yield _counter("transfers_published", "Transfers numbered in this epoch.", position.get("seq", 0))
+        steps = self._views.ingest("clock").get("steps", 0)
+        yield _counter("clock_steps", "Times the wall clock was stepped by more than 5 s.", steps)
         queued = self._views.ingest("scheduler").get("queued", 0)
         yield _gauge("transfers_scheduled", "Transfers that wait for their moment.", queued)
 
