@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,5 +31,8 @@ def test_a_wrong_figure_is_found(tmp_path: Path) -> None:
     late = "items = [maker.enriched(event) for event in batch]"
     assert late in source
     spoilt.write_text(source.replace(late, f"{late[:-1]} if event.time > newest - 5_000]"))
-    done = subprocess.run([sys.executable, str(spoilt), *SMALL], capture_output=True, text=True)
+    environ = {**os.environ, "PYTHONPATH": str(SCRIPT.parent)}
+    done = subprocess.run([sys.executable, str(spoilt), *SMALL], capture_output=True, text=True, env=environ)
     assert done.returncode == 1, done.stdout + done.stderr
+    assert "wrong: 0" not in done.stdout
+    assert "worst error" in done.stdout

@@ -20,23 +20,19 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+
+from statistics_recount import Event, Verdict, compare, recount
 
 from unionws.builtin.statistics import register_statistics
 from unionws.model import Chain, EnrichedTransfer, Transfer
 from unionws.settings import Settings
 from unionws.stats.collector import Collector
-from unionws.stats.figures import change, rfc3339, share
-from unionws.stats.rates import FIELDS
 from unionws.stats.sketches import RELATIVE_ERROR
 from unionws.stats.statefile import Mark, StateFile
-from unionws.stats.wallets import SUFFIXES, Wallets
-from unionws.stats.windows import SCALES, WINDOWS, Window
+from unionws.stats.wallets import Wallets
 
 DAY = 86_400
 NOW = 1_760_000_000.0 + 1234.5
@@ -45,21 +41,6 @@ SINCE = START - DAY
 """Counting begins a day before the first transfer, so that every change can be told."""
 
 BATCH = 20
-EXACT_UP_TO = 300
-UNITS = 10**18
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A transfer as the recount needs it; ``units`` is the amount in 10⁻¹⁸, or None."""
-
-    time: float
-    source: str
-    destination: str
-    symbol: str
-    sender: str
-    receiver: str
-    units: int | None
 
 
 class Maker:
@@ -120,239 +101,6 @@ class Maker:
         names = (event.source, event.destination)
         wallets = (event.sender, event.receiver)
         return EnrichedTransfer(row, event.time, "->".join(names), *names, False, *wallets, amount, b"")
-
-
-# --------------------------------------------------------------------------------- brute force
-
-
-@dataclass(slots=True)
-class Tally:
-    """One window counted again."""
-
-    count: int = 0
-    routes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    out: Counter[str] = field(default_factory=Counter)
-    into: Counter[str] = field(default_factory=Counter)
-    assets: Counter[str] = field(default_factory=Counter)
-    known: Counter[str] = field(default_factory=Counter)
-    units: Counter[str] = field(default_factory=Counter)
-    largest: dict[str, int] = field(default_factory=dict)
-    asset_routes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    chain_assets: Counter[tuple[str, str]] = field(default_factory=Counter)
-    senders: Counter[str] = field(default_factory=Counter)
-    receivers: Counter[str] = field(default_factory=Counter)
-
-    def add(self, event: Event) -> None:
-        self.count += 1
-        self.routes[event.source, event.destination] += 1
-        self.out[event.source] += 1
-        self.into[event.destination] += 1
-        self.senders[event.sender] += 1
-        self.receivers[event.receiver] += 1
-        if event.symbol:
-            self._add_asset(event)
-
-    def _add_asset(self, event: Event) -> None:
-        symbol = event.symbol
-        self.assets[symbol] += 1
-        self.asset_routes[symbol, event.source, event.destination] += 1
-        self.chain_assets[event.source, symbol] += 1
-        self.chain_assets[event.destination, symbol] += 1
-        if event.units is not None:
-            self.known[symbol] += 1
-            self.units[symbol] += event.units
-            self.largest[symbol] = max(self.largest.get(symbol, 0), event.units)
-
-
-@dataclass(slots=True)
-class Recount:
-    """Every window, and every preceding one, of all events so far."""
-
-    now: float
-    current: dict[str, Tally] = field(default_factory=dict)
-    previous: dict[str, Tally] = field(default_factory=dict)
-    last: dict[tuple[str, ...], float] = field(default_factory=dict)
-
-
-def recount(events: Sequence[Event], now: float) -> Recount:
-    """One pass over all events for each window."""
-    counted = Recount(now)
-    for window in WINDOWS:
-        step, start = window.step, int((now - window.seconds) // window.step) * window.step
-        end = (int(now // step) + 1) * step
-        current, previous = Tally(), Tally()
-        for event in events:
-            if start <= event.time < end:
-                current.add(event)
-            elif start - window.seconds <= event.time < start:
-                previous.add(event)
-        counted.current[window.key], counted.previous[window.key] = current, previous
-    for event in events:
-        for key in (
-            ("route", event.source, event.destination),
-            ("chain", event.source),
-            ("chain", event.destination),
-        ):
-            counted.last[key] = max(counted.last.get(key, 0.0), event.time)
-    return counted
-
-
-def ranked(counts: Counter[Any], most: int) -> list[tuple[Any, int]]:
-    """Highest first, ties by key."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
-
-
-# ---------------------------------------------------------------------------------- comparison
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What was compared, and the worst of what may differ."""
-
-    exact: int = 0
-    estimates: int = 0
-    worst_distinct: float = 0.0
-    worst_listed: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    def equal(self, what: str, found: Any, expected: Any) -> None:
-        """A figure without error."""
-        self.exact += 1
-        if found != expected:
-            self.wrong.append(f"{what}: {found} instead of {expected}")
-
-    def close(self, what: str, found: int, exact: int) -> None:
-        """A number of distinct wallets."""
-        self.estimates += 1
-        error = abs(found - exact) / max(1, exact)
-        self.worst_distinct = max(self.worst_distinct, error if exact > EXACT_UP_TO else 0.0)
-        if abs(found - exact) > (0 if exact <= EXACT_UP_TO else 3 * RELATIVE_ERROR * exact):
-            self.wrong.append(f"{what}: {found} instead of about {exact}")
-
-    def listed(self, what: str, found: Sequence[Any], exact: Counter[str], missing: int) -> None:
-        """A list of wallets whose counts may be too low by ``missing``."""
-        self.estimates += 1
-        expected = ranked(exact, len(found))
-        for entry, (_, best) in zip(found, expected, strict=True):
-            true = exact[entry["address"]]
-            self.worst_listed = max(self.worst_listed, true - entry["count"])
-            if not entry["count"] <= true <= entry["count"] + missing or best > true + missing:
-                self.wrong.append(f"{what}: {entry['count']} for a wallet of {true}, where {best} is highest")
-        if not missing:
-            self.equal(what, [(entry["address"], entry["count"]) for entry in found], expected)
-
-
-def compare(data: Any, true: Recount, wallets: Wallets, since: float, verdict: Verdict) -> None:
-    """Every figure of a snapshot."""
-    for window in WINDOWS:
-        comparable = since <= window.start_before(true.now)
-        _rates(data, true, window, comparable, verdict)
-        if window in SCALES:
-            _routes(data["popularRoutesTimeScale"][window.key], true, window, comparable, verdict)
-            _flow(data["chainFlowData"]["chainFlowTimeScale"][window.key], true, window, comparable, verdict)
-            _assets(
-                data["assetVolumeData"]["assetVolumeTimeScale"][window.key], true, window, comparable, verdict
-            )
-            tally = true.current[window.key]
-            for name, role in (("Senders", wallets.senders), ("Receivers", wallets.receivers)):
-                found = data[f"active{name}TimeScale"][window.key]
-                exact = getattr(tally, name.lower())
-                verdict.listed(f"{name} {window.key}", found, exact, role.missing(window))
-
-
-def _rates(data: Any, true: Recount, window: Window, comparable: bool, verdict: Verdict) -> None:
-    tally, before = true.current[window.key], true.previous[window.key]
-    name, suffix = FIELDS[window.key], SUFFIXES[window.key]
-    rates, distinct = data["currentRates"], data["activeWalletRates"]
-    verdict.equal(name, rates[name], tally.count)
-    expected = change(tally.count, before.count) if comparable else None
-    verdict.equal(f"{name}Change", rates.get(f"{name}Change"), expected)
-    both = tally.senders.keys() | tally.receivers.keys()
-    verdict.close(f"senders{suffix}", distinct[f"senders{suffix}"], len(tally.senders))
-    verdict.close(f"receivers{suffix}", distinct[f"receivers{suffix}"], len(tally.receivers))
-    verdict.close(f"total{suffix}", distinct[f"total{suffix}"], len(both))
-
-
-def _changed(comparable: bool, **pairs: tuple[int, int]) -> dict[str, float]:
-    return {name: change(*pair) for name, pair in pairs.items()} if comparable else {}
-
-
-def _routes(found: Any, true: Recount, window: Window, comparable: bool, verdict: Verdict) -> None:
-    tally, before = true.current[window.key], true.previous[window.key]
-    expected = [
-        {
-            "count": count,
-            "fromChain": route[0],
-            "toChain": route[1],
-            "fromName": route[0],
-            "toName": route[1],
-            "route": "->".join(route),
-            **_changed(comparable, countChange=(count, before.routes[route])),
-            "lastActivity": rfc3339(true.last[("route", *route)]),
-        }
-        for route, count in ranked(tally.routes, 10)
-    ]
-    verdict.equal(f"routes {window.key}", found, expected)
-
-
-def _flow(found: Any, true: Recount, window: Window, comparable: bool, verdict: Verdict) -> None:
-    tally, before = true.current[window.key], true.previous[window.key]
-    expected = [
-        {
-            "universal_chain_id": chain,
-            "chainName": chain,
-            "outgoingCount": tally.out[chain],
-            "incomingCount": tally.into[chain],
-            "netFlow": tally.into[chain] - tally.out[chain],
-            "lastActivity": rfc3339(true.last["chain", chain]),
-            **_changed(
-                comparable,
-                outgoingChange=(tally.out[chain], before.out[chain]),
-                incomingChange=(tally.into[chain], before.into[chain]),
-                netFlowChange=(tally.into[chain] - tally.out[chain], before.into[chain] - before.out[chain]),
-            ),
-        }
-        for chain, _ in ranked(tally.out + tally.into, 10)
-    ]
-    plain = [{name: value for name, value in entry.items() if name != "topAssets"} for entry in found]
-    verdict.equal(f"chains {window.key}", plain, expected)
-    for entry in found:
-        chain = entry["universal_chain_id"]
-        own = Counter({symbol: count for (at, symbol), count in tally.chain_assets.items() if at == chain})
-        whole = tally.out[chain] + tally.into[chain]
-        shown = [(asset["assetSymbol"], asset["percentage"]) for asset in entry["topAssets"]]
-        first = ranked(own, len(shown))  # fewer than three where the frame would be too large
-        verdict.equal(
-            f"assets of a chain {window.key}", shown, [(s, share(count, whole)) for s, count in first]
-        )
-
-
-def _assets(found: Any, true: Recount, window: Window, comparable: bool, verdict: Verdict) -> None:
-    tally, before = true.current[window.key], true.previous[window.key]
-    shown = ranked(tally.assets, 10)
-    verdict.equal(
-        f"asset list {window.key}", [entry["assetSymbol"] for entry in found], [s for s, _ in shown]
-    )
-    for entry, (symbol, count) in zip(found, shown, strict=True):
-        units, known = tally.units[symbol], tally.known[symbol]
-        expected = {
-            "transferCount": count,
-            "totalVolume": units / UNITS,
-            "averageAmount": units / (UNITS * known) if known else 0.0,
-            "largestTransfer": tally.largest.get(symbol, 0) / UNITS,
-            **_changed(
-                comparable,
-                volumeChange=(units, before.units[symbol]),
-                countChange=(count, before.assets[symbol]),
-            ),
-        }
-        verdict.equal(f"asset {window.key}", {name: entry.get(name) for name in expected}, expected)
-        own = {pair[1:]: n for pair, n in tally.asset_routes.items() if pair[0] == symbol}
-        routes = [((route["fromChain"], route["toChain"]), route["count"]) for route in entry["topRoutes"]]
-        verdict.equal(f"asset routes {window.key}", routes, ranked(Counter(own), len(routes)))
-
-
-# -------------------------------------------------------------------------------------- running
 
 
 class Run:
