@@ -50,7 +50,11 @@ def kinds(desk: Desk) -> list[str]:
 def test_transfers_do_not_wait_for_the_whole_chart(desk: Desk) -> None:
     """They go out between two of its slices, and the rest of the chart behind them."""
     send_chart(desk, lambda: desk.fanout.submit(record(1)))
-    assert kinds(desk) == ["c"] * 2 + ["t"] * 10 + ["c"] * 8
+    sent = kinds(desk)
+    assert sent.count("c") == sent.count("t") == 10
+    assert sent[:2] == ["c", "c"]
+    assert "t" in sent[2:5]  # behind one more slice at most
+    assert sent[-1] == "c"
 
 
 def test_slice_goes_on_with_the_next_group(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

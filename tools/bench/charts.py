@@ -1,10 +1,11 @@
 """chartData to deflating clients: bytes saved, deflates, and what it does to transfers' latency.
 
-``python tools/bench/charts.py [--clients 10000] [--watchers 1000] [--intervals 0,5,2,1]``
+``python tools/bench/charts.py [--clients 10000] [--watchers 1000] [--intervals 0,5,2,1] [--edges 1]``
 
 ``--clients`` connections take chartData alone; ``--watchers`` others take one 1 KB transfers frame ten
 times a second, and their latency is reported. One row per chart interval (0: no charts, the
-reference), and one in which the chart clients do not compress.
+reference), and one in which the chart clients do not compress. One edge by default, so that making
+the snapshot is another process's work; ``--edges 0`` has all in one.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=10_000, help="clients of chartData")
     parser.add_argument("--watchers", type=int, default=1_000, help="clients of transfers")
     parser.add_argument("--intervals", default="0,5,2,1", help="seconds between charts, by commas")
+    parser.add_argument("--edges", type=int, choices=(0, 1), default=1, help="0: all in one process")
     parser.add_argument("--plain", type=float, default=5.0, help="interval of the uncompressed row; 0: none")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rate", type=float, default=10.0, help="transfers frames a second")
@@ -56,6 +58,7 @@ def measure(args: argparse.Namespace, client: Path, interval: float, *, deflate:
     """Figures of one row."""
     harness.note(f"charts every {interval:g} s, {'deflated' if deflate else 'plain'}")
     argv = [sys.executable, str(harness.HERE / "publish.py"), "--rate", str(args.rate)]
+    argv += ["--edges", str(args.edges)]
     argv += ["--charts", str(interval)] if interval else []
     with harness.Server(argv) as server:
         common = {"processes": 1, "seconds": args.seconds}

@@ -19,8 +19,11 @@ from unionws.frames import Frame
 from unionws.model import ChartRecord
 
 SENDS_PER_SLICE = 100
-PAUSE = 2.0
-"""Length of a pause, in durations of the slice before it."""
+PAUSE = 8.0
+"""Length of a pause, in durations of the slice before it, while there is time."""
+
+SHARE = 0.5
+"""Part of the interval between two charts within which one is sent to everybody, if the edge can."""
 
 CHANNEL = "chartData"
 
@@ -52,6 +55,8 @@ class Charts:
         self._newest: ChartRecord | None = None
         self._timer: object | None = None
         self._targets: list[tuple[Group, list[Any], Frame]] = []
+        self._left = 0
+        self._deadline = 0.0
         self._scheduled = False
 
     @property
@@ -86,6 +91,8 @@ class Charts:
     def begin(self, targets: Sequence[tuple[Group, list[Any], Frame]]) -> None:
         """Send each group's members their frame, as soon as :meth:`go_on` is called."""
         self._targets = [target for target in targets if target[1]]
+        self._left = sum(len(members) for _, members, _ in self._targets)
+        self._deadline = monotonic() + SHARE * self._pace.interval
 
     def go_on(self, pause: float = 0.0) -> None:
         """The turn is over: send what waits, ``pause`` seconds from now."""
@@ -106,9 +113,15 @@ class Charts:
             self._write([member for member in batch if listens(member, group)], frame)
             if not members:
                 self._targets.pop()
-        self.go_on(PAUSE * (monotonic() - began))
+        self._left -= SENDS_PER_SLICE
+        self.go_on(self._pause(began, monotonic()))
         if self._newest is not None:
             self._arm()
+
+    def _pause(self, began: float, ended: float) -> float:
+        """Seconds from the end of a slice to the next, so that the last one is in time."""
+        slices = max(1, self._left // SENDS_PER_SLICE)
+        return min(PAUSE * (ended - began), max(0.0, self._deadline - ended) / slices)
 
 
 def listens(member: Any, group: Group) -> bool:
