@@ -31,10 +31,6 @@ class BlockedError(UnionwsError):
     """A plugin kept the loop waiting."""
 
 
-class SwitchedOffError(UnionwsError):
-    """What was called belongs to a plugin that is switched off."""
-
-
 class Site(Protocol):
     """One place where a plugin is called."""
 

@@ -25,7 +25,6 @@ WISHES = st.sampled_from(
     [ALL, *(Wish("fromChains", chain) for chain in CHAINS), *(Wish("wallets", wallet) for wallet in WALLETS)]
 )
 WHO = st.integers(0, 3)
-TROUBLE = ("doubt", "expire", "heartbeat", "kill_edge", "lose_a_record", "lose_the_state")
 SLACK_MS = 3_000
 """Rows come behind the cursor by less than the overlap of a resume by cursor."""
 

@@ -151,9 +151,9 @@ class Database:
     def known(self, position: str) -> list[str]:
         """Keys after ``position`` that were published or need not be."""
         found = self.connection.execute(
-            "SELECT sort_order FROM transfers WHERE sort_order > ?1 AND seq > 0 "
-            "UNION SELECT sort_order FROM known WHERE sort_order > ?1",
-            (position,),
+            "SELECT sort_order FROM transfers WHERE sort_order > :position AND seq > 0 "
+            "UNION SELECT sort_order FROM known WHERE sort_order > :position",
+            {"position": position},
         )
         return [key for (key,) in found]
 
