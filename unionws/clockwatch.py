@@ -15,7 +15,7 @@ log = logging.getLogger("unionws.ingest")
 STEP = 5.0
 """Seconds; the clock being slewed, or this process standing still, stays below."""
 
-TOLD_FOR = 30.0
+TOLD_FOR = 10.0
 """Seconds for which a step is a reason in ``/health``."""
 
 

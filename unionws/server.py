@@ -25,6 +25,9 @@ from unionws.web.base import NotFound
 
 log = logging.getLogger("unionws.web")
 
+FOR_REQUESTS = 75
+"""Descriptors for HTTP connections that clients leave free, half of what they do."""
+
 
 class Routes(Application):
     """The paths; tells the door when a request head is complete."""
@@ -50,11 +53,16 @@ class EdgeServer:
             idle_connection_timeout=httpdoor.IDLE_TIMEOUT,
             body_timeout=httpdoor.BODY_TIMEOUT,
         )
-        self._http = HttpDoor(self._server, edge.gate.refused)
+        self._http = HttpDoor(self._server, edge.gate.refused, self._room_for_requests)
         self._application.door = self._http
         self._door = FastDoor("/ws", edge, self._http.enter, edge.gate.refused)
         self._lag = LoopLag()
         self.views.attach(self._http, self._lag)
+
+    def _room_for_requests(self) -> int:
+        """HTTP connections the descriptors allow: database, log and indexer need some too."""
+        admission = self._edge.gate.admission
+        return admission.bounds.room + FOR_REQUESTS - len(self._edge.parking)
 
     def _build_routes(self) -> Routes:
         views, keeper = {"views": self.views}, {"doorkeeper": self._edge}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.connections.wire import Peer
 from tests.web.serving import Service
 from unionws.connections import httpdoor
+from unionws.server import FOR_REQUESTS
 
 
 @pytest.fixture
@@ -50,6 +52,21 @@ def test_a_head_that_stops_ends_in_time(service: Service) -> None:
         status, _, body = peer.response()
         assert (status, json.loads(body)["error"]) == (408, "slow_request")
         assert peer.ended()
+
+
+def test_requests_leave_descriptors_for_everything_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no room for clients left there is no number of half-sent requests, and whole ones come through."""
+    admission = service.edge.gate.admission
+    monkeypatch.setattr(admission, "bounds", replace(admission.bounds, room=1 - FOR_REQUESTS))
+    with Peer.connect(service.port) as first, Peer.connect(service.port) as second:
+        first.send(b"GET /health")
+        service.until(lambda: len(service._server._http) == 1)
+        second.send(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert second.response()[0] == 200
+        status, _, body = first.response()
+    assert (status, json.loads(body)["error"]) == (503, "too_many_requests_open")
 
 
 def test_a_connection_that_asked_in_time_may_rest(service: Service) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,13 +56,17 @@ class Service:
 
     Args:
         arguments: more of its command line.
+        before: a command that runs the rest of its command line, such as ``prlimit``.
 
     Attributes:
         port: the one it has; kept over restarts.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], *arguments: str) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], *arguments: str, before: Sequence[str] = ()
+    ) -> None:
+        self.folder = folder
+        self._before = before
         self._settings = settings
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,18 +81,18 @@ class Service:
     async def start(self) -> None:
         """Start it, and wait until it is healthy."""
         local = {"HOST": "127.0.0.1", "PLUGINS_DIR": "", "LOG_FORMAT": "json"}
-        given = {**local, "PORT": self.port, "STATE_DIR": self._folder / "state", **self._settings}
+        given = {**local, "PORT": self.port, "STATE_DIR": self.folder / "state", **self._settings}
         pairs = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
         known = len(self.log())
         with self._log_path.open("ab") as log:
-            command = [sys.executable, "-m", "unionws", "serve", *pairs, *self._arguments]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder)
+            command = [*self._before, sys.executable, "-m", "unionws", "serve", *pairs, *self._arguments]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         await until(lambda: self._serving(known), STARTS_WITHIN, "the service listens")
         await self.until_health("healthy", STARTS_WITHIN)
 
     @property
     def _log_path(self) -> Path:
-        return self._folder / "log"
+        return self.folder / "log"
 
     def log(self) -> list[dict[str, Any]]:
         """Everything it has logged so far, over restarts."""
@@ -152,6 +156,7 @@ class Stage:
     service: Service
     simulator: Simulator
     started: float
+    indexer_port: int
 
     def truth(self, start: float, end: float) -> dict[str, float]:
         """Every row sent from ``start`` on and visible at ``end``, with the moment it became visible."""
@@ -160,14 +165,18 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(simulator: Simulator, settings: Mapping[str, Any] = QUICK) -> AsyncIterator[Stage]:
+async def staged(
+    simulator: Simulator, settings: Mapping[str, Any] = QUICK, before: Sequence[str] = ()
+) -> AsyncIterator[Stage]:
     """A healthy service of one process that polls ``simulator``."""
     with TemporaryDirectory(prefix="unionws-campaign-") as folder:
-        endpoint = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}/v1/graphql"
-        service = Service(Path(folder), {**settings, "PORT": 0, "GRAPHQL_ENDPOINT": endpoint})
+        port = simulator.start("127.0.0.1", 0)
+        endpoint = f"http://127.0.0.1:{port}/v1/graphql"
+        given = {**settings, "PORT": 0, "GRAPHQL_ENDPOINT": endpoint}
+        service = Service(Path(folder), given, before=before)
         try:
             await service.start()
-            yield Stage(service, simulator, time.time())
+            yield Stage(service, simulator, time.time(), port)
         finally:
             await service.stop()
             await simulator.stop()

@@ -63,12 +63,16 @@ class HttpDoor:
 
     Args:
         refused: counts refusals by reason.
+        room: how many HTTP connections the process's descriptors allow at present.
     """
 
-    def __init__(self, server: HTTPServer, refused: Counter[str]) -> None:
+    def __init__(
+        self, server: HTTPServer, refused: Counter[str], room: Callable[[], int] = lambda: MAX_CONNECTIONS
+    ) -> None:
         self._server = server
+        self._room = room
         self._refused = refused
-        self._streams: set[Guarded] = set()
+        self._streams: dict[Guarded, None] = {}
         self._ticker = Ticker(self.sweep, 1.0)
 
     def __len__(self) -> int:
@@ -84,13 +88,22 @@ class HttpDoor:
 
     def enter(self, connection: socket.socket, address: Any) -> None:
         """Take a connection."""
-        if len(self._streams) >= MAX_CONNECTIONS:
+        if len(self._streams) >= min(MAX_CONNECTIONS, self._room()) and not self._make_room():
             self._refused[FULL.code] += 1
             refuse(connection, FULL)
             return
         stream = Guarded(connection, self._on_close)
-        self._streams.add(stream)
+        self._streams[stream] = None
         self._server.handle_stream(stream, address)
+
+    def _make_room(self) -> bool:
+        """The oldest half-sent request gives way: nobody keeps an operator out by not asking."""
+        waiting = next((stream for stream in self._streams if stream.begun >= 0), None)
+        if waiting is None:
+            return False
+        self._tell(waiting, FULL)
+        waiting.close()
+        return True
 
     def head_came(self, stream: object) -> None:
         """A whole request head arrived on a stream."""
@@ -98,7 +111,7 @@ class HttpDoor:
             stream.begun = -1.0
 
     def _on_close(self, stream: Guarded, reason: object) -> None:
-        self._streams.discard(stream)
+        self._streams.pop(stream, None)
         if isinstance(reason, UnsatisfiableReadError):
             self._tell(stream, HEAD_TOO_LARGE)
 

@@ -24,10 +24,12 @@ def judge(views: Views) -> tuple[str, list[str]]:
 
 
 def ready(views: Views) -> tuple[bool, list[str]]:
-    """Whether clients should be sent here: the indexer answers, and ingest is there."""
-    silence = _silence(views)
-    reasons = [silence] if silence else list(_upstream(views))
-    return not silence and views.ingest("upstream").get("state") != "down", reasons
+    """Whether clients should be sent here: the indexer answers, and ingest is there.
+
+    The reasons are all of ``judge``: what degrades the service, but keeps nobody from coming, too.
+    """
+    status, reasons = judge(views)
+    return status != "unhealthy" and views.ingest("upstream").get("state") != "down", reasons
 
 
 def _silence(views: Views) -> str:
