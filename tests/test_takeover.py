@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -174,6 +175,87 @@ def test_without_a_service_at_the_door_a_locked_state_is_an_error(tmp_path: Path
     with pytest.raises(StateError, match=str(os.getpid())):
         lock(StateFolder(tmp_path))
     holder.release()
+
+
+STRANGER = """
+import os, socket, sys
+os.setgid(65534), os.setuid(65534)
+if sys.argv[1] == "successor":
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(sys.stdin.readline().strip().replace("@", "\\0"))
+    data, fds, _, _ = socket.recv_fds(connection, 100, 10)
+    print(len(data), len(fds), flush=True)
+else:
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(sys.stdin.readline().strip().replace("@", "\\0"))
+    door.listen(1)
+    print("open", flush=True)
+    connection, _ = door.accept()
+    print(len(connection.recv(100)), flush=True)
+"""
+"""A process of another user, at either end of the meeting point."""
+
+
+@contextlib.contextmanager
+def stranger(part: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """It plays ``successor`` or ``service`` for a state folder."""
+    argv = [sys.executable, "-c", STRANGER, part]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(takeover.meeting_point(folder).replace("\0", "@") + "\n")
+        process.stdin.flush()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+
+
+@needs_root
+def test_a_successor_of_another_user_gets_nothing(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a word nor a socket; the kernel says who it is, and the service goes on."""
+    with stranger("successor", running.folder.path) as other:
+        assert other.stdout is not None
+        assert not until_met(running.handover)
+        assert other.stdout.readline() == "0 0\n"
+    assert "a successor of another user was refused" in caplog.text
+    assert locked(running.folder.path)
+    again = Successor(running.folder.path, "sockets")  # the door is still open to our own
+    assert not until_met(running.handover)
+    again.join()
+
+
+@needs_root
+def test_a_service_of_another_user_is_not_taken_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever squats on the meeting point could hand over sockets of his own: it is told nothing."""
+    holder = StateFolder(tmp_path)
+    holder.acquire()
+    with stranger("service", tmp_path) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(StateError):
+            lock(StateFolder(tmp_path))
+        assert other.stdout.readline() == "0\n"
+    assert "a service of another user claims this state" in caplog.text
+    holder.release()
+
+
+def test_both_ends_of_a_takeover_ask_whose_the_other_is(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where tests cannot become somebody else, the kernel's answer is replaced."""
+    monkeypatch.setattr(takeover, "peer_user", lambda connection: os.getuid() + 1)
+    with socket.socket(socket.AF_UNIX) as successor:
+        successor.settimeout(PATIENCE)
+        successor.connect(takeover.meeting_point(running.folder.path))
+        assert not until_met(running.handover)
+        assert successor.recv(1) == b""
+    with pytest.raises(StateError):
+        lock(StateFolder(running.folder.path))
 
 
 def test_any_number_of_sockets_is_handed_over(tmp_path: Path, listeners: list[socket.socket]) -> None:

@@ -147,6 +147,7 @@ class Handover:
             return False
         if peer_user(connection) != os.getuid():
             connection.close()
+            log.warning("a successor of another user was refused")
             return False
         line = Line(connection)
         connection.settimeout(ANSWER_SECONDS)
@@ -265,7 +266,9 @@ def find(folder: StateFolder) -> Predecessor | None:
     line = Line(connection)
     try:
         connection.connect(meeting_point(folder.path))
-        if peer_user(connection) == os.getuid():
+        if peer_user(connection) != os.getuid():
+            log.warning("a service of another user claims this state; it is not taken over")
+        else:
             facts = json.loads(line.hear(ANSWER_SECONDS))
             return Predecessor(line, int(facts["pid"]), line.take_sockets(int(facts["sockets"])))
     except (OSError, ValueError):
