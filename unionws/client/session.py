@@ -73,14 +73,12 @@ class Session:
 
     def received(self, text: str | bytes) -> list[Event]:
         """The events of one message; what is not a message of the protocol is counted, not raised."""
-        try:
-            message = ujson.loads(text) if isinstance(text, str) else None
-        except ValueError:
-            message = None
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        message = decode(text)
+        kind = None if message is None else message.get("type")
+        if message is None or not isinstance(kind, str):
             self.ignored += 1
             return []
-        return list(self._dispatch(message["type"], message))
+        return list(self._dispatch(kind, message))
 
     def _dispatch(self, kind: str, message: Mapping[str, JSON]) -> Iterator[Event]:
         if kind == "connected":
@@ -170,6 +168,15 @@ class Session:
             return not self._replaying and data.get("recovered") is not False  # else a gap follows
         self._replaying = self._replaying and kind != "caughtUp"
         return not self._replaying
+
+
+def decode(text: str | bytes) -> Mapping[str, JSON] | None:
+    """The JSON object of a message; None when it is none."""
+    try:
+        message = ujson.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def _object(message: Mapping[str, JSON]) -> Mapping[str, JSON]:
