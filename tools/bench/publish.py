@@ -115,6 +115,8 @@ async def publish(bus: LocalBus | UnixBus, options: argparse.Namespace, stopping
     """In ingest's place: publish until ``stopping``."""
     publisher = Publisher(bus, options.bytes)
     publisher.state()
+    for _ in range(options.history):
+        publisher.tick()
     states = PeriodicCallback(publisher.state, 1000)
     ticks = [PeriodicCallback(publisher.tick, 1000 / options.rate)]
     if options.charts:
@@ -171,6 +173,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--rate", type=float, default=10.0, help="records a second")
     parser.add_argument("--bytes", type=int, default=1024, help="bytes of one transfers message")
+    parser.add_argument("--history", type=int, default=0, help="transfers published before all others")
     parser.add_argument("--edges", type=int, default=0, help="edge processes; 0: one process for all")
     parser.add_argument("--charts", type=float, default=0.0, help="seconds between snapshots; 0: none")
     parser.add_argument("--silence", type=float, default=0.0, help="seconds before the first record")
