@@ -114,30 +114,36 @@ def test_ingest_killed_twice_is_not_noticed_by_clients(service: Running) -> None
     """They stay connected; numbers go on; every transfer of the indexer comes once."""
     port = service.wait_for_port()
 
-    async def play() -> Follower:
+    async def play() -> tuple[Follower, list[str]]:
         await position(port, -1)  # before ingest was heard of, an edge knows no numbers
         follower = Follower()
         connection = await websocket_connect(f"ws://127.0.0.1:{port}/ws")
+        began = int(time.time()) + 2  # what was sent before may have been published before, too
         task = asyncio.ensure_future(follower.follow(connection))
         for _ in range(2):
             await follower.until(len(follower.orders) + 40)
             os.kill(await ingest_of(service), signal.SIGKILL)
             await asyncio.sleep(0.3)
         await follower.until(len(follower.orders) + 60)
+        wanted = sent_between(began, int(time.time()) - 2)
+        while not set(wanted) <= set(follower.orders):  # some are only found by the next re-scan
+            assert not follower.closed
+            await asyncio.sleep(0.1)
         connection.close()
         await task
-        return follower
+        return follower, wanted
 
-    follower = asyncio.run(asyncio.wait_for(play(), 40))
+    follower, wanted = asyncio.run(asyncio.wait_for(play(), 60))
     follower.check()
-    # The embedded indexer's transfers follow from seed and time alone: these are all there were.
-    now = time.time()
-    got = sorted(follower.orders)
-    first, last = got[40], got[-60]  # at the ends the order of publishing is another
-    wanted = Simulator(rate=float(RATE), seed=1).indexer.between(now - 60, now)
-    orders = [row["sort_order"] for row in wanted if first <= row["sort_order"] <= last]
-    assert len(orders) > 40
-    assert [order for order in got if first <= order <= last] == sorted(orders)
+    assert len(wanted) > 40
+    got = [order for order in sorted(follower.orders) if wanted[0] <= order <= wanted[-1]]
+    assert got == wanted
+
+
+def sent_between(start: int, end: int) -> list[str]:
+    """All there were in these seconds: the embedded indexer's follow from seed and time alone."""
+    rows = Simulator(rate=float(RATE), seed=1).indexer.between(start, end)
+    return sorted(row["sort_order"] for row in rows)
 
 
 async def ingest_of(service: Running) -> int:

@@ -132,14 +132,17 @@ def run(reply: Reply, scene: Callable[[HttpIndexer], Awaitable[None]]) -> None:
 
 
 class FastClock(SystemClock):
-    """Time that runs ``factor`` times as fast, so that waits of the service end early in a test."""
+    """Time that runs ``factor`` times as fast, so that waits of the service end early in a test.
 
-    def __init__(self, factor: float) -> None:
-        self._factor = factor
-        self._wall, self._mono = super().time(), super().monotonic()
+    ``wall`` is the Unix time it begins at, by default now: the simulator's traffic follows from it.
+    """
+
+    def __init__(self, factor: float, wall: float | None = None) -> None:
+        self._factor, self._wall = factor, super().time() if wall is None else wall
+        self._mono = super().monotonic()
 
     def time(self) -> float:
-        return self._wall + (super().time() - self._wall) * self._factor
+        return self._wall + self.monotonic() - self._mono
 
     def monotonic(self) -> float:
         return self._mono + (super().monotonic() - self._mono) * self._factor

@@ -305,7 +305,7 @@ def test_polling_goes_on_when_the_wall_clock_is_set_back(monkeypatch):
 
 def test_every_row_of_the_simulator_arrives_exactly_once():
     """A fifth late, duplicates, nulls, rows spoilt at random and bursts of 300."""
-    clock = FastClock(8.0)
+    clock = FastClock(8.0, wall=1_800_000_000.0)
     got: Counter[str] = Counter()
 
     async def scene():
@@ -338,7 +338,7 @@ def test_every_row_of_the_simulator_arrives_exactly_once():
         ended = clock.time()
         rows = simulator.transfers_between(started - 60.0, ended)
         expected = {row["sort_order"] for row in rows if started < row["visible_at"] < ended}
-        await until(lambda: expected <= set(got))
+        await until(lambda: expected <= set(got), within=40.0)  # other work may leave it little of a core
         stats = poller.stats()
         assert set(got.values()) == {1}
         assert len(expected) > 250

@@ -2,15 +2,20 @@
 
 ``python tools/campaign/kills.py [--rounds 10] [--clients 2000] [--rate 50]``
 
-A supervised service with the embedded indexer; Python clients in some processes. Each round kills
-an edge, ingest, and the supervisor, after which the service is started again. What each client was
-given is compared with what the indexer had, which follows from its seed and the time alone.
+A supervised service with the embedded indexer; clients of :mod:`unionws.client` in some processes.
+Each round kills every edge, ingest, and the supervisor, one after another; after the last the service
+is started again. Every client wants every transfer. What each client's user was given is compared with
+what the indexer had, which follows from its seed and the time alone.
+
+All clients of a group get equal bytes, so a process decodes each text once for all its clients; all
+else, from the handshake to the memory against repeats, is the client's own for each of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import multiprocessing
 import os
 import random
@@ -26,8 +31,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import scene
+from harness import note
 
-from unionws.client import Backoff, Client, Connected, Disconnected, Gap, TransferReceived
+from unionws.client import Backoff, Client, Connected, Disconnected, Gap, TransferReceived, session
 from unionws.source.simulator import Simulator
 
 BACKOFF = Backoff(base=0.25, cap=4.0)
@@ -39,6 +45,8 @@ STILL_AFTER = 20.0
 """Seconds without another transfer after which what is missing is lost."""
 
 READY_WITHIN = 60.0
+TEXTS_KEPT = 512
+"""Decoded texts a process of clients keeps for the next client that gets the same."""
 
 
 # ---- clients, in processes of their own ----
@@ -121,6 +129,7 @@ class Crowd:
 def crowd(port: int, count: int, pipe: Connection) -> None:
     """A process full of clients."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    session.decode = functools.lru_cache(TEXTS_KEPT)(session.decode)
     asyncio.run(Crowd(port, count, pipe).run())
 
 
@@ -214,10 +223,12 @@ async def kill_rounds(service: scene.Service, rounds: int, pause: float) -> list
     kills = []
     for number in range(rounds):
         edges = sorted(name for name in running(service) if name.startswith("edge"))
-        for victim in (edges[number % len(edges)], "ingest", "supervisor"):
+        for victim in (*edges, "ingest", "supervisor"):
             is_child = victim != "supervisor"
             kills.append(await (kill_child(service, victim) if is_child else kill_supervisor(service)))
             await asyncio.sleep(pause)
+        times = ", ".join(f"{kill.victim} {kill.back_after:.1f} s" for kill in kills[-len(edges) - 2 :])
+        note(f"round {number + 1} of {rounds}: back after {times}")
     return kills
 
 
