@@ -51,14 +51,15 @@ def row(key: str, **changes: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Shown:
-    """A row and the moment from which the indexer shows it."""
+    """A row and the moment from which the indexer shows it; ``dated``: with its send time."""
 
     key: str
     sent: float
     visible: float
+    dated: bool = True
 
     def transfer(self) -> Transfer:
-        return Transfer(self.key, SOURCE, DESTINATION, send_time=self.sent)
+        return Transfer(self.key, SOURCE, DESTINATION, send_time=self.sent if self.dated else None)
 
 
 @dataclass

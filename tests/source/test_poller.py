@@ -338,7 +338,7 @@ def test_every_row_of_the_simulator_arrives_exactly_once():
         ended = clock.time()
         rows = simulator.transfers_between(started - 60.0, ended)
         expected = {row["sort_order"] for row in rows if started < row["visible_at"] < ended}
-        await until(lambda: expected <= set(got), within=40.0)  # other work may leave it little of a core
+        await until(lambda: expected <= set(got), within=40.0)  # others may leave it little of a core
         stats = poller.stats()
         assert set(got.values()) == {1}
         assert len(expected) > 250

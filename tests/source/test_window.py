@@ -150,6 +150,18 @@ def test_the_baseline_reaches_back_over_twice_the_overlap():
     assert int(base[:6]) <= 99 - 2 * OVERLAP
 
 
+def test_a_row_without_a_send_time_does_not_end_the_baseline():
+    """It may be as young as all others: what shows up late among them is found."""
+    undated = Shown("000099-0001", 99.1, 99.1, dated=False)
+    young = [shown(99, name) for name in range(10, 12)]
+    late = shown(99, 0, late=2.0)
+    old = [shown(second, 5) for second in range(60, 70)]
+    assert late.key < undated.key < young[0].key
+    polled = life([*old, undated, *young, late])
+    polled.run_until(115.0)
+    assert polled.emitted == {late.key: 1}
+
+
 def test_a_row_late_by_the_whole_overlap_right_after_the_baseline_is_found():
     """The window is complete from the first moment on."""
     story = life([*(shown(50 + n, 0) for n in range(50)), shown(96, 5, OVERLAP)])

@@ -242,13 +242,14 @@ class Window:
         """The newest row old enough to re-scan from, or None.
 
         Nobody saw when the rows of a baseline were first shown, only their send times are known:
-        a row may itself have been late by the overlap, hence twice the overlap.
+        a row may itself have been late by the overlap, hence twice the overlap. Of a row without
+        a send time nothing is known, so none of them will do.
         """
         assert self._baseline is not None
         times = [(row.send_time, row.sort_order) for row in self._baseline if row.send_time is not None]
         old = max(times, default=(0.0, ""))[0] - 2 * self._overlap - SLACK
         oldest_young = min((key for sent, key in times if sent > old), default="")
-        return max((key for key in self._baseline_keys if key < oldest_young), default=None)
+        return max((key for sent, key in times if sent <= old and key < oldest_young), default=None)
 
     def _end_baseline(self, base: str | None, now: float) -> None:
         self.trail = Trail(base, self._overlap)
