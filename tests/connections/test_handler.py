@@ -54,6 +54,8 @@ class House:
         self.lot = lot
         self.keeper = Doorkeeper(lot)
         listener = socket.create_server(("127.0.0.1", 0))
+        # as the service does: without it the fast door may look before the request is there
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self._close = lot.loop.call(self._open, door, listener)
