@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 LOOK_EVERY = 0.3
 STOPS_WITHIN = 15.0
@@ -97,5 +99,11 @@ def _changed(before: Seen, now: Seen) -> list[Path]:
 
 def serve_again(arguments: Sequence[str], places: Sequence[Path]) -> int:
     """Serve with these arguments of ``unionws``, without ``--dev``, again after each change."""
+    signal.signal(signal.SIGTERM, _interrupt)
     command = [sys.executable, "-m", "unionws", *(word for word in arguments if word != "--dev")]
     return Restarter(command, places, lambda text: print(f"unionws: {text}", file=sys.stderr)).run()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Ending by SIGTERM without a word would leave the service behind, holding its port and state."""
+    raise KeyboardInterrupt
