@@ -113,7 +113,7 @@ class Storm:
         """Whether that made it catch up; it stays connected and is read no more."""
         data = resumer.connection.recv(1 << 18)
         if not data:
-X
+            raise harness.BenchError(f"the server closed a connection that had {resumer.items} transfers")
         self._greeted.add(fd)
         resumer.take(data)
         if resumer.caught_up:
