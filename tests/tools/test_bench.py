@@ -18,7 +18,9 @@ from tools.bench import harness
 
 BENCH = Path(harness.__file__).parent
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+pytestmark = pytest.mark.skipif(
+    shutil.which("gcc") is None, reason="gcc is not installed: apt-get install gcc libc6-dev"
+)
 
 
 @pytest.fixture(scope="module", name="programs")
