@@ -79,6 +79,8 @@
 # PLUGINS = []
 # PLUGINS_DIR = "plugins"
 # DISABLED_PLUGINS = []
+# PLUGIN_TIMEOUT_MS = 200  # ms
+# PLUGIN_MEMORY_MB = 100  # MB
 # TRACE_HOOKS = False
 
 # ---------------------------------------------------------------------------------------------- Logs

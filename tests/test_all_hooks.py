@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
+
+import pytest
 
 from unionws import (
     Chain,
@@ -28,6 +31,7 @@ from unionws import (
     Statistic,
     TransfersRecord,
     hookimpl,
+    hookspecs,
 )
 from unionws.pluginloading import HOOKS
 from unionws.settings import Settings
@@ -52,9 +56,9 @@ extend_transfers(transfers=list of EnrichedTransfer)
 enriched(transfers=list of EnrichedTransfer)
 urgent(transfers=list of EnrichedTransfer)
 observe(batch=tuple of EnrichedTransfer)
-published(record=TransfersRecord)
 item_keys(item=Fragment)
 matches(value=str, item=Fragment)
+published(record=TransfersRecord)
 request(context=RequestContext, message=dict)
 route(request=HttpRequest)
 fault(kind=str, detail=dict)
@@ -238,6 +242,16 @@ def test_every_hook_in_order_with_its_types_over_a_full_run() -> None:
     assert server.plugin("Everything").failures == 0
     assert in_order(everything.calls) == RUN.split("\n")[1:-1]
     assert {re.match(r"\w+", call).group() for call in everything.calls} >= set(HOOKS)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_every_argument_of_every_hook_is_pinned(name: str) -> None:
+    """The plugin takes all that a hook gives, and the run shows it."""
+    given = list(inspect.signature(getattr(hookspecs, name)).parameters)
+    assert list(inspect.signature(getattr(Everything, name)).parameters)[1:] == given
+    call = re.search(rf"^{name}\((.*)\)$", RUN, re.M)
+    assert call is not None
+    assert re.findall(r"(\w+)=", call[1]) == given
 
 
 def test_types_are_what_plugins_import() -> None:

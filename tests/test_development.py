@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from unionws import development
-from unionws.development import Restarter, module_place, times
+from unionws.development import Restarter, installed_places, module_place, times
 
 LOGGER = "import sys, time\nopen(sys.argv[1], 'a').write('started\\n')\ntime.sleep(60)\n"
 
@@ -40,6 +40,21 @@ def test_modules_are_found_where_they_are() -> None:
     assert module_place("unionws.contrib") == [Path(development.__file__).parent / "contrib"]
     assert module_place("unionws.clock") == [Path(development.__file__).parent / "clock.py"]
     assert module_place("nonsense_xyz") == module_place("nonsense_xyz.y") == []
+
+
+def test_installed_plugins_are_found_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their entry points, as in a package under development."""
+    info = tmp_path / "unionws_acme-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: unionws-acme\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(
+        "[unionws]\nacme = unionws_acme\nparts = unionws_acme.part:plugin\n"
+    )
+    (tmp_path / "unionws_acme").mkdir()
+    for name in ("__init__.py", "part.py"):
+        (tmp_path / "unionws_acme" / name).write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert installed_places() == [tmp_path / "unionws_acme", tmp_path / "unionws_acme" / "part.py"]
 
 
 def test_the_command_runs_again_after_each_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

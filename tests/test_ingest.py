@@ -8,13 +8,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.source.indexers import FastClock, until
-from unionws.app import load_plugins
+from unionws import hookimpl, ingest
+from unionws.app import BUILTINS
 from unionws.bus.local import LocalBus
 from unionws.history.statefolder import StateFolder
 from unionws.history.store import Store
 from unionws.ingest import Ingest
 from unionws.model import MessageRecord, Record, TransfersRecord
+from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
 from unionws.source.simulator import Bursts, Simulator
 
@@ -24,14 +28,19 @@ SETTINGS = Settings(POLL_INTERVAL=50, SPREAD_MS=0, PLUGINS_DIR="", UPDATES_PER_M
 class Run:
     """One run of ingest, with what it published; its time and the indexer's run 60 times as fast."""
 
-    def __init__(self, folder: Path, simulator: Simulator, port: int, clock: FastClock) -> None:
+    def __init__(
+        self, folder: Path, simulator: Simulator, port: int, clock: FastClock, *plugins: tuple[str, object]
+    ) -> None:
+        self.sending = False
         self.records: list[Record] = []
         self.state = StateFolder(folder)
         store = Store(self.state, SETTINGS, clock)
         store.open()
-        bus = LocalBus()
+        bus = LocalBus(lambda: self.sending)
+        host = PluginHost(SETTINGS)
+        host.load(BUILTINS, plugins)
         endpoint = f"http://127.0.0.1:{port}/v1/graphql"
-        self.ingest = Ingest(SETTINGS, load_plugins(SETTINGS), bus, clock, store, self.state, endpoint)
+        self.ingest = Ingest(SETTINGS, host, bus, clock, store, self.state, endpoint)
         bus.subscribe(self.records.append)
 
     async def end(self) -> None:
@@ -56,8 +65,8 @@ def play(folder: Path, scene: Callable[..., Any]) -> None:
         simulator = Simulator(rate=0.3, seed=2, clock=clock, bursts=Bursts(every=0))
         port = simulator.start("127.0.0.1", 0)
 
-        async def begin() -> Run:
-            run = Run(folder, simulator, port, clock)
+        async def begin(*plugins: tuple[str, object]) -> Run:
+            run = Run(folder, simulator, port, clock, *plugins)
             await run.ingest.open()
             run.ingest.start()
             return run
@@ -105,3 +114,51 @@ def test_a_restart_goes_on_waiting_for_receipts(tmp_path: Path) -> None:
         await again.end()
 
     play(tmp_path / "state", scene)
+
+
+class Told:
+    """Remembers what was published, as plugins hear of it."""
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []
+
+    @hookimpl
+    def published(self, record: TransfersRecord) -> None:
+        self.seqs.append(record.seq)
+
+
+def test_plugins_hear_of_transfers_that_are_with_the_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While they are being sent a plugin that takes its time would hold them up; the last are told too."""
+    monkeypatch.setattr(ingest, "TOLD_WITHIN", 1e9)
+    told = Told()
+
+    async def scene(begin: Callable[..., Awaitable[Run]]) -> None:
+        run = await begin(("told", told))
+        run.sending = True
+        await until(lambda: run.transfers)
+        assert told.seqs == []
+        run.sending = False
+        await until(lambda: told.seqs)
+        run.sending = True
+        await run.end()
+        records = [record.seq for record in run.records if isinstance(record, TransfersRecord)]
+        assert told.seqs == records
+
+    play(tmp_path, scene)
+
+
+def test_plugins_hear_of_transfers_even_if_clients_are_never_idle(
+    tmp_path: Path,
+) -> None:
+    """A second later at most."""
+    told = Told()
+
+    async def scene(begin: Callable[..., Awaitable[Run]]) -> None:
+        run = await begin(("told", told))
+        run.sending = True
+        await until(lambda: told.seqs)
+        await run.end()
+
+    play(tmp_path, scene)

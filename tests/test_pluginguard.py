@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ import pytest
 
 from unionws import pluginguard
 from unionws.discovery import Candidate
-from unionws.pluginguard import FAILURES_IN_A_ROW, Guard, Place
+from unionws.pluginguard import FAILURES_IN_A_ROW, FailedError, Guard, Place
 from unionws.pluginloading import Plugin
 
 
@@ -130,3 +131,26 @@ def test_a_flood_of_failures_does_not_flood_the_log(caplog: pytest.LogCaptureFix
         guard.run(at, fail)
         guard.run(at, time.time)
     assert len(caplog.records) == FAILURES_IN_A_ROW + 3
+
+
+@pytest.mark.parametrize("error", [SystemExit("gone"), asyncio.CancelledError(), KeyboardInterrupt()])
+def test_what_would_end_more_than_the_call_does_not(error: BaseException) -> None:
+    """It is a failure like any other; whoever asked gets an Exception."""
+    guard, at = Guard(), place()
+
+    def leave() -> None:
+        raise error
+
+    assert guard.run(at, leave, default="d") == "d"
+    with pytest.raises(FailedError, match=type(error).__name__):
+        guard.attempt(at, leave)
+    assert at.plugin.failures == 2
+
+
+def test_a_plugin_that_holds_too_much_is_switched_off() -> None:
+    """By name, with how much it is."""
+    guard, at = Guard(), place()
+    at.plugin.held = 123_000_000
+    guard.holds_too_much(at.plugin)
+    assert at.plugin.state == "switched off"
+    assert at.plugin.last_error == "memory: LeakError: it holds more than 123 MB"

@@ -238,6 +238,7 @@ def test_a_plugin_that_keeps_failing_is_switched_off_and_stays_listed(
         "failures": 9,
         "slow": 0,
         "ms": info.ms,
+        "mb": 0.0,
     }
     assert info.last_error == "client_opened: RuntimeError: odd 1"
     assert "Plugin switched off after repeated failures" in caplog.messages

@@ -2,12 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from unionws import ClientRequest, FilterField, Fragment, HttpRequest, Metric, RequestError, Route, Statistic
+from unionws import (
+    ClientRequest,
+    FilterField,
+    Fragment,
+    HttpAnswer,
+    HttpRequest,
+    Metric,
+    RequestError,
+    Route,
+    Statistic,
+)
 from unionws.broadcaster.filters import FilterFields, FilterIndex
 from unionws.broadcaster.groups import GroupKey, Groups
 from unionws.discovery import Candidate
@@ -148,7 +159,7 @@ def test_a_statistic_is_counted_and_keeps_its_other_methods() -> None:
             observer.snapshot(0.0)
     observer.observe([1], 0.0)
     assert (by.state, observer.snapshot(0.0)) == (SWITCHED_OFF, {})
-    assert by.calls == 2 + FAILURES_IN_A_ROW
+    assert by.calls == 3 + FAILURES_IN_A_ROW
 
 
 def test_a_request_that_fails_is_counted_and_switched_off() -> None:
@@ -189,11 +200,67 @@ def test_a_route_that_fails_answers_500_then_503(handle: Callable[..., Any]) -> 
         answer = route.handle(request)
         return await answer  # type: ignore[misc]
 
-    assert asyncio.run(ask(ASKED)) == {"ok": True}
+    assert asyncio.run(ask(ASKED)) == HttpAnswer(b'{"ok":true}')
     for _ in range(FAILURES_IN_A_ROW):
         assert asyncio.run(ask(wrong)) is FAILED
     assert by.state == SWITCHED_OFF
     assert asyncio.run(ask(ASKED)) is OFF
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [object(), {"figure": math.nan}, HttpAnswer("text"), HttpAnswer(b"", "a\nb"), HttpAnswer(b"", status=99)],  # type: ignore[arg-type]
+)
+def test_a_route_that_answers_garbage_is_blamed(answer: Any) -> None:
+    """The client gets a 500, the plugin a failure."""
+    by = plugin()
+    route = wrapped(Route("/ext/acme/x", "Help.", lambda request: answer), by, Guard())
+
+    async def ask() -> Any:
+        return await route.handle(ASKED)  # type: ignore[misc]
+
+    assert asyncio.run(ask()) is FAILED
+    assert (by.failures, by.last_error.partition(":")[0]) == (1, "route /ext/acme/x")
+
+
+def test_what_a_coroutine_does_between_two_awaits_is_timed() -> None:
+    """It holds up the stream as a plain function does, so it is slow in the same way."""
+    by = plugin()
+
+    async def dawdle(request: HttpRequest) -> Any:
+        await asyncio.sleep(0)
+        time.sleep(0.11)
+        await asyncio.sleep(0.3)
+        return []
+
+    route = wrapped(Route("/ext/acme/x", "Help.", dawdle), by, Guard())
+
+    async def ask() -> Any:
+        return await route.handle(ASKED)  # type: ignore[misc]
+
+    assert asyncio.run(ask()) == HttpAnswer(b"[]")
+    assert by.slow == 1
+    assert 0.11 <= by.slowest <= by.seconds < 0.4
+
+
+def test_a_coroutine_may_be_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """An answer nobody waits for any more is no failure, and the coroutine learns of it."""
+    by, ended = plugin(), []
+
+    async def wait(request: HttpRequest) -> Any:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    route = wrapped(Route("/ext/acme/x", "Help.", wait), by, Guard())
+
+    async def ask() -> None:
+        await asyncio.wait_for(route.handle(ASKED), 0.01)  # type: ignore[arg-type]
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(ask())
+    assert (by.failures, ended) == (0, [True])
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,23 @@ def test_a_new_plugin_passes_its_own_test(tmp_path: Path, capsys: pytest.Capture
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_it_passes_also_where_it_is_installed(tmp_path: Path) -> None:
+    """As `pip install -e` leaves it: the plugin under test does not meet itself."""
+    create("acme", tmp_path)
+    folder = tmp_path / "unionws-acme"
+    info = folder / "unionws_acme-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: unionws-acme\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[unionws]\nacme = unionws_acme\n")
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
+    listed = [sys.executable, "-m", "unionws", "plugins"]
+    said = subprocess.run(listed, capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=60)
+    assert "acme        active  entry point of unionws-acme" in said.stdout
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=folder, timeout=60)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_the_entry_point_leads_to_the_plugin(tmp_path: Path) -> None:
     """Whoever installs the package has the plugin."""
     files = {path.name: path.read_text() for path in create("acme", tmp_path)}

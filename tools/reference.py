@@ -61,8 +61,9 @@ An implementation may leave out arguments it does not need; it must be a plain f
 
 `register_*` hooks run once at start and answer a list of the named type; names are `vendor.name`.
 A wrong answer or a clash of names stops the start. All others run while the service does. A call that
-raises, answers nonsense or blocks the loop for a second is a failure: it is logged with the plugin's
-name and counted, and failures in a row switch the plugin off until the next start.
+raises, answers nonsense or takes longer than PLUGIN_TIMEOUT_MS (it is cut short then) is a failure: it
+is logged with the plugin's name and counted, and failures in a row switch the plugin off until the
+next start.
 
 [plugins.md](plugins.md) is the tutorial. What hooks are given and answer is in `unionws/model.py`,
 `unionws/extensions.py`, `unionws/doors.py` and `unionws/pluginservice.py`.

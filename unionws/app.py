@@ -169,9 +169,9 @@ async def run_single(
     handover: LoopHandover | None = None,
 ) -> None:
     """Ingest and one edge in this process, until ``stopping`` or until a successor serves."""
-    bus = LocalBus()
     archive = Reader(folder.database)
     edge = Edge(live.settings, host, SystemClock(), archive=archive)
+    bus = LocalBus(lambda: edge.fanout.sending)
     edge_stopping = asyncio.Event()
     edge_task = asyncio.ensure_future(run_edge(edge, bus, live, archive, listeners, edge_stopping, on_ready))
     told = stopping.wait if handover is None else partial(handover.wait, stopping)

@@ -78,12 +78,12 @@ def serve(parsed: argparse.Namespace) -> int:
 
 def _serve_again(parsed: argparse.Namespace) -> int:
     from unionws.assembly import places_of_plugins
-    from unionws.development import module_place, serve_again
+    from unionws.development import installed_places, module_place, serve_again
 
     file, overrides, environ = _given(parsed)
     settings = places_of_plugins(file, overrides, environ)
     modules = [place for name in settings.PLUGINS for place in module_place(name)]
-    places = [Path(settings.PLUGINS_DIR), *([file] if file else []), *modules]
+    places = [Path(settings.PLUGINS_DIR), *([file] if file else []), *modules, *installed_places()]
     return serve_again(parsed.arguments, places)
 
 

@@ -8,8 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import FrameType
+
+from unionws.discovery import GROUP
 
 LOOK_EVERY = 0.3
 STOPS_WITHIN = 15.0
@@ -47,6 +50,11 @@ def module_place(name: str) -> list[Path]:
         return []
     origin = Path(spec.origin)
     return [origin.parent if origin.name == "__init__.py" else origin]
+
+
+def installed_places() -> list[Path]:
+    """Where plugins are that were installed with an entry point, such as by ``pip install -e``."""
+    return [place for point in entry_points(group=GROUP) for place in module_place(point.module)]
 
 
 class Restarter:

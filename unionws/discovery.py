@@ -48,7 +48,7 @@ def candidates(
         *(Candidate(name, "built in", _made(plugin), builtin=True) for name, plugin in builtins),
         *(Candidate(name, "given", _constant(plugin)) for name, plugin in given),
         *_in_folder(settings.PLUGINS_DIR),
-        *(_from_entry_point(point) for point in sorted(entry_points(group=GROUP))),
+        *(_from_entry_point(point) for point in _installed() if not _is_given(point, given)),
         *(_from_setting(module) for module in settings.PLUGINS),
     ]
 
@@ -96,9 +96,23 @@ def _import_file(module_name: str, path: Path) -> ModuleType:
     return module
 
 
+def _installed() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP))
+
+
 def _from_entry_point(point: EntryPoint) -> Candidate:
     package = point.dist.name if point.dist is not None else "unknown package"
     return Candidate(point.name, f"entry point of {package}", point.load)
+
+
+def _is_given(point: EntryPoint, given: Sequence[tuple[str, object]]) -> bool:
+    """Whether a plugin under test is installed as well: it shall not meet itself."""
+    found: object = sys.modules.get(point.module)
+    for name in (point.attr or "").split("."):
+        found = getattr(found, name, None) if name else found
+    return found is not None and any(
+        plugin is found or (isinstance(found, type) and isinstance(plugin, found)) for _, plugin in given
+    )
 
 
 def _from_setting(module: str) -> Candidate:

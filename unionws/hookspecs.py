@@ -7,8 +7,8 @@ are one process.
 
 ``register_*`` hooks run once, at start; what they answer is checked, and a clash of names stops
 the start with every provider named. All others run while the service does: each implementation is
-guarded, so one that raises, blocks or answers nonsense is logged by name, counted and switched off
-after repeated failures.
+guarded, so one that raises, takes too long (it is cut short) or answers nonsense is logged by name,
+counted and switched off after repeated failures.
 
 Hooks are versioned with the package: a hook or an argument that is to go keeps working for one
 minor version, and whoever implements it is warned at start, with the replacement named.
@@ -163,7 +163,8 @@ def register_statistics(settings: Settings) -> Sequence[Statistic]:  # type: ign
 def published(record: TransfersRecord) -> None:
     """Transfers were numbered and published to every edge.
 
-    Runs in: ingest, once per record (at most MAX_TRANSFERS_PER_FRAME transfers).
+    Runs in: ingest, once per record (at most MAX_TRANSFERS_PER_FRAME transfers), when it is with the
+    clients or, from ingest alone, on its way to the edges.
     """
 
 

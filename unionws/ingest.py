@@ -45,12 +45,18 @@ from unionws.ticker import Ticker
 log = logging.getLogger("unionws.ingest")
 
 STATE_INTERVAL = 1.0
+TOLD_WITHIN = 1.0
+"""Seconds after which plugins hear of what was published even if edges are still busy with it."""
+TELL_EVERY = 0.005
 UPDATES = "transferUpdates"
 """Message type and channel of what becomes known of a transfer later."""
 
 
 class Bus(Protocol):
     """Ingest's end of the bus."""
+
+    @property
+    def busy(self) -> bool: ...
 
     def publish(self, record: Record) -> None: ...
 
@@ -83,6 +89,8 @@ class Ingest:
         self._store = store
         store.progress = self._progress
         self._due: list[tuple[Sequence[EnrichedTransfer], bool]] = []
+        self._untold: list[TransfersRecord] = []
+        self._tell_by = 0.0
         intake = Intake(
             settings,
             clock,
@@ -145,6 +153,8 @@ class Ingest:
         self._scheduler.stop()
         self._scheduler.drain()
         self._publish_due()
+        self._tell_by = 0.0
+        self._tell()
         self._lag.stop()
         for task in self._tasks:
             task.stop()
@@ -192,7 +202,18 @@ class Ingest:
         for record in records:
             self._bus.publish(record)
         self._watch(records)
-        for record in records:  # not before all are out: a plugin may take its time
+        if not self._untold:
+            self._tell_by = self._clock.monotonic() + TOLD_WITHIN
+            IOLoop.current().add_callback(self._tell)
+        self._untold += records
+
+    def _tell(self) -> None:
+        """Plugins hear of what was published once it is with the clients: they may take their time."""
+        if self._bus.busy and self._clock.monotonic() < self._tell_by:
+            IOLoop.current().call_later(TELL_EVERY, self._tell)
+            return
+        records, self._untold = self._untold, []
+        for record in records:
             self._host.fire("published", record=record)
 
     def _watch(self, records: Sequence[TransfersRecord]) -> None:

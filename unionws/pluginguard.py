@@ -1,8 +1,10 @@
 """Calls into plugins: none can stop the caller, and each is counted, timed and judged.
 
-A call *fails* when it raises, answers what it must not, or blocks the loop for BLOCKED seconds
-(that counts for three: nothing else runs meanwhile). FAILURES_IN_A_ROW at one place switch the
-plugin off until the next start. Calls slower than SLOW seconds are warned about.
+A call *fails* when it raises, answers what it must not, or keeps the loop waiting until it is cut
+short (:mod:`unionws.plugindeadline`) or, where that cannot be, for BLOCKED seconds; waiting counts
+for three, since nothing else runs meanwhile. FAILURES_IN_A_ROW at one place switch the plugin off
+until the next start, and so does holding too much memory (:mod:`unionws.pluginmemory`).
+Calls slower than SLOW seconds are warned about.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic, perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from unionws.errors import UnionwsError
 from unionws.model import JSON
-from unionws.pluginloading import ACTIVE, SWITCHED_OFF, Plugin, described
+from unionws.plugindeadline import Deadline, Overdue
+from unionws.pluginloading import ACTIVE, SWITCHED_OFF, Plugin, Site, described
 
 log = logging.getLogger("unionws.pluginhost")
 
@@ -31,12 +34,12 @@ class BlockedError(UnionwsError):
     """A plugin kept the loop waiting."""
 
 
-class Site(Protocol):
-    """One place where a plugin is called."""
+class LeakError(UnionwsError):
+    """A plugin keeps more and more."""
 
-    plugin: Plugin
-    hook: str
-    failures_in_a_row: int
+
+class FailedError(UnionwsError):
+    """A plugin raised what is no Exception, such as SystemExit."""
 
 
 @dataclass(slots=True)
@@ -53,54 +56,75 @@ class Guard:
 
     Attributes:
         trace: log every call, with its time.
+        deadline: cuts short what takes too long, once it is started.
         on_switched_off: called with the detail of a ``fault`` when a plugin was switched off.
     """
 
     def __init__(self) -> None:
         self.trace = False
+        self.deadline = Deadline(Guard.attempt.__code__)
         self.on_switched_off: Callable[[Mapping[str, JSON]], None] = _nobody
 
     def run(self, site: Site, function: Callable[..., Any], *args: object, default: Any = None) -> Any:
         """The answer of ``function``, or ``default`` when the plugin is off or the call fails."""
-        plugin = site.plugin
-        if plugin.state != ACTIVE:
+        if site.plugin.state != ACTIVE:
             return default
-        plugin.calls += 1
-        started = perf_counter()
         try:
-            answer = function(*args)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            self._took(site, perf_counter() - started)
-            self.failed(site, error)
+            return self.attempt(site, function, *args)
+        except Exception:  # noqa: BLE001 - it was counted and logged
             return default
-        self._succeeded(site, perf_counter() - started)
-        return answer
 
     def attempt(
         self,
         site: Site,
         function: Callable[..., Any],
         *args: object,
-        refusals: tuple[type[Exception], ...] = (),
+        refusals: tuple[type[BaseException], ...] = (),
     ) -> Any:
         """As run, but what the call raises goes on to the caller, after it was counted.
 
         Args:
             refusals: errors that are a proper answer, no failure.
+
+        Raises:
+            FailedError: in place of what is no Exception: it would end more than the call.
         """
-        site.plugin.calls += 1
+        plugin, deadline = site.plugin, self.deadline
+        plugin.calls += 1
+        outer = deadline.site
         started = perf_counter()
         try:
-            answer = function(*args)
+            try:
+                deadline.site = site
+                answer = function(*args)
+            finally:  # inside the outer one: the deadline may raise anywhere until this is done
+                deadline.site = outer
         except refusals:
             self._succeeded(site, perf_counter() - started)
             raise
-        except (Exception, SystemExit) as error:
-            self._took(site, perf_counter() - started)
-            self.failed(site, error)
+        except Exception as error:
+            self._raised(site, error, perf_counter() - started)
             raise
+        except BaseException as error:
+            raise self._raised(site, error, perf_counter() - started) from error
         self._succeeded(site, perf_counter() - started)
         return answer
+
+    def _raised(self, site: Site, error: BaseException, seconds: float) -> Exception:
+        """Count a call that raised; the error as an Exception."""
+        if isinstance(error, Overdue):
+            self._took(site, seconds, cut=True)
+            blocked = BlockedError(f"kept everything waiting, and was cut short after {seconds:.2f} s")
+            self.failed(site, blocked.with_traceback(error.__traceback__), BLOCK_WEIGHT)
+            return blocked
+        self._took(site, seconds)
+        self.failed(site, error)
+        return FailedError(described(error))
+
+    def holds_too_much(self, plugin: Plugin) -> None:
+        """Switch off a plugin that keeps more and more; what it holds is free after a restart."""
+        error = LeakError(f"it holds more than {plugin.held / 1e6:.0f} MB")
+        self.failed(Place(plugin, "memory"), error, FAILURES_IN_A_ROW)
 
     def _succeeded(self, site: Site, seconds: float) -> None:
         if seconds < SLOW and not self.trace:  # nearly always: this runs per batch and plugin
@@ -111,13 +135,13 @@ class Guard:
         if seconds < BLOCKED:
             site.failures_in_a_row = 0
 
-    def _took(self, site: Site, seconds: float) -> None:
+    def _took(self, site: Site, seconds: float, cut: bool = False) -> None:
         plugin = site.plugin
         plugin.seconds += seconds
         if self.trace:
             fields = {"plugin": plugin.candidate.name, "hook": site.hook, "ms": round(seconds * 1000, 3)}
             log.info("Plugin called", extra={"fields": fields})
-        if seconds >= BLOCKED:
+        if seconds >= BLOCKED and not cut:
             self.failed(site, BlockedError(f"kept everything waiting for {seconds:.1f} s"), BLOCK_WEIGHT)
         if seconds >= SLOW:
             self._slow(site, seconds)

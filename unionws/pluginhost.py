@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from unionws.extensions import (
 from unionws.model import JSON, EnrichedTransfer
 from unionws.pluginguard import Guard, Place
 from unionws.pluginloading import ACTIVE, Implementation, Loader, Plugin, described
+from unionws.pluginmemory import Census
 from unionws.pluginnames import foreign_problem, name_of
 from unionws.pluginservice import Doors, Service
 from unionws.pluginvalues import checked_fields, checked_keys, checked_verdict
@@ -70,6 +72,8 @@ class PluginHost:
         self._services: dict[str, Service] = {}
         self._own_channels: dict[str, dict[str, str]] = {}
         self._collected: dict[str, list[Any]] = {}
+        self._registered: dict[str, list[object]] = {}
+        self._census: Census | None = None
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
@@ -135,6 +139,7 @@ class PluginHost:
                 _refuse_foreign_name(implementation, item)
                 providers.setdefault(name_of(item), []).append(plugin)
                 self._remember_channel(plugin, item)
+                self._registered.setdefault(plugin.candidate.name, []).append(item)
                 items.append(item if plugin.candidate.builtin else wrapped(item, plugin, self._guard))
         for name, plugins in providers.items():
             if len(plugins) > 1:
@@ -194,10 +199,36 @@ class PluginHost:
     # ---------------------------------------------------------------------------- lifecycle
 
     def start(self) -> None:
-        """Fire ``startup`` on the running loop, with a Service for each plugin."""
+        """Fire ``startup`` on the running loop, with a Service for each plugin.
+
+        Starting may take its time; from then on calls are cut short after PLUGIN_TIMEOUT_MS.
+        """
         for implementation in self._loader.implementations["startup"]:
             service = self._service(implementation.plugin)
             self._guard.run(implementation, implementation.call, {"service": service})
+        if any(not plugin.candidate.builtin for plugin in self._loader.plugins.values()):
+            self._guard.deadline.start(self.settings.PLUGIN_TIMEOUT_MS / 1000)
+            self._start_census(self.settings.PLUGIN_MEMORY_MB * 1_000_000)
+
+    def _start_census(self, limit: int) -> None:
+        if not limit:
+            return
+        loop = asyncio.get_running_loop()
+
+        def on_excess(plugin: Plugin) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(self._guard.holds_too_much, plugin)
+
+        self._census = Census(self._roots, limit, on_excess)
+        self._census.start()
+
+    def _roots(self) -> list[tuple[Plugin, list[object]]]:
+        """Of third parties' plugins at work: where counting what they hold begins."""
+        return [
+            (plugin, [self._loader.modules[name], *self._registered.get(name, ())])
+            for name, plugin in self._loader.plugins.items()
+            if plugin.state == ACTIVE and not plugin.candidate.builtin
+        ]
 
     def _service(self, plugin: Plugin) -> Service:
         def failed(place: str, error: BaseException) -> None:
@@ -226,8 +257,12 @@ class PluginHost:
 
     def stop(self) -> None:
         """Fire ``shutdown``, also for plugins that were switched off: they may hold something."""
+        self._guard.deadline.stop()
+        if self._census is not None:
+            self._census.stop()
+            self._census = None
         for implementation in self._loader.implementations["shutdown"]:
-            with contextlib.suppress(Exception, SystemExit):  # counted and logged by the guard
+            with contextlib.suppress(Exception):  # counted and logged by the guard
                 self._guard.attempt(implementation, implementation.call, {})
         self.save()
 
@@ -313,6 +348,7 @@ class PluginHost:
                 "failures": found.failures,
                 "slow": found.slow,
                 "ms": found.ms,
+                "mb": found.mb,
             }
             for found in self.plugins()
         }

@@ -13,7 +13,7 @@ from unionws.errors import UnionwsError
 from unionws.pluginviews import PluginInfo
 
 PATIENCE = 10.0
-HEADINGS = ("process", "plugin", "state", "calls", "failures", "ms", "slow", "last error")
+HEADINGS = ("process", "plugin", "state", "calls", "failures", "ms", "slow", "MB", "last error")
 
 
 def found(plugins: Sequence[PluginInfo]) -> list[str]:
@@ -49,7 +49,7 @@ def _rows(body: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _figures(plugin: Mapping[str, Any]) -> tuple[str, ...]:
-    numbers = (str(plugin[name]) for name in ("calls", "failures", "ms", "slow"))
+    numbers = (str(plugin[name]) for name in ("calls", "failures", "ms", "slow", "mb"))
     return plugin["state"], *numbers, plugin["last_error"]
 
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Protocol
 
 import pluggy
 
@@ -43,6 +44,7 @@ class Plugin:
         slow: calls that took longer than they should; ``slowest``: seconds of the longest of them.
         warned_at: monotonic time of the last warning about that.
         deprecated: what it uses that is to go, with the replacement, one sentence each.
+        held: bytes it held when that was last counted.
     """
 
     candidate: Candidate
@@ -56,10 +58,19 @@ class Plugin:
     warned_at: float = -math.inf
     last_error: str = ""
     deprecated: tuple[str, ...] = ()
+    held: int = 0
 
     def problem(self, text: str) -> PluginError:
         """An error that names this plugin and where it was found."""
         return PluginError(self.candidate.name, self.candidate.origin, text)
+
+
+class Site(Protocol):
+    """One place where a plugin is called."""
+
+    plugin: Plugin
+    hook: str
+    failures_in_a_row: int
 
 
 @dataclass(slots=True)
@@ -85,6 +96,7 @@ class Loader:
 
     Attributes:
         plugins: by name, in the order of discovery.
+        modules: the same of their modules or objects.
         implementations: per hook, in calling order: tryfirst, order of discovery, trylast.
         problems: everything that is wrong, in the order it was found.
     """
@@ -95,6 +107,7 @@ class Loader:
         self._manager = pluggy.PluginManager("unionws")
         self._manager.add_hookspecs(specs)
         self.plugins: dict[str, Plugin] = {}
+        self.modules: dict[str, object] = {}
         self.implementations: dict[str, list[Implementation]] = {hook: [] for hook in self._hooks}
         self.problems: list[PluginError] = []
 
@@ -147,6 +160,7 @@ class Loader:
         except Exception as error:  # noqa: BLE001 - pluggy reads every attribute of the plugin
             self._refuse(plugin, [" ".join(str(error).split())])
             return
+        self.modules[plugin.candidate.name] = module
         self._warn(plugin, [warning.message for warning in said])
         callers = self._manager.get_hookcallers(module) or []
         names = {caller.name for caller in callers}

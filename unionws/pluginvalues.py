@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from unionws.doors import Denied, Identity
+from unionws.doors import Denied, HttpAnswer, Identity
 from unionws.pluginservice import encoded
 
 MAX_FIELDS = 1_024
@@ -53,3 +53,19 @@ def checked_verdict(answer: object) -> Identity | Denied | None:
     if answer is None or isinstance(answer, (Identity, Denied)):
         return answer
     raise TypeError(f"answered a {type(answer).__name__} where Identity, Denied or None belongs")
+
+
+def checked_answer(answer: object) -> HttpAnswer:
+    """What a route answers, as it goes out.
+
+    Raises:
+        TypeError, ValueError: it is neither JSON nor an HttpAnswer that can be sent.
+    """
+    if not isinstance(answer, HttpAnswer):
+        return HttpAnswer(encoded(answer))
+    sound = isinstance(answer.body, bytes) and isinstance(answer.content_type, str)
+    if not sound or not answer.content_type.isprintable() or answer.status not in range(200, 600):
+        raise ValueError(
+            "answered an HttpAnswer that cannot be sent: bytes, a content type, a status from 200"
+        )
+    return answer

@@ -22,6 +22,7 @@ class PluginInfo:
         calls, failures: of its functions.
         ms: milliseconds spent in them.
         slow: calls that took more than 100 ms; ``slowest_ms``: the longest of those.
+        mb: megabytes it held when that was last counted.
         last_error: place and text of the last failure, or "".
         deprecated: what it uses that is to go.
     """
@@ -35,6 +36,7 @@ class PluginInfo:
     ms: float
     slow: int
     slowest_ms: float
+    mb: float
     last_error: str
     deprecated: tuple[str, ...]
 
@@ -51,6 +53,7 @@ def info(name: str, plugin: Plugin) -> PluginInfo:
         ms=round(plugin.seconds * 1000, 3),
         slow=plugin.slow,
         slowest_ms=round(plugin.slowest * 1000, 1),
+        mb=round(plugin.held / 1e6, 1),
         last_error=plugin.last_error,
         deprecated=plugin.deprecated,
     )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from unionws.extensions import ClientRequest, FilterField, Metric, Observer, Req
 from unionws.model import JSON, EnrichedTransfer, Fragment
 from unionws.pluginguard import Guard, Place
 from unionws.pluginloading import ACTIVE, Plugin
+from unionws.pluginvalues import checked_answer
 
 MAX_KEYS = 1_000
 """Index keys of one filter or one transfer."""
@@ -78,7 +81,7 @@ def _parse(item: FilterField, plugin: Plugin, place: Place, guard: Guard) -> Cal
             found: Canonical | None = guard.attempt(place, canonical, given, refusals=(ValueError,))
         except ValueError:
             raise
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             raise ValueError("cannot be used: its plugin failed") from error
         return found
 
@@ -119,7 +122,7 @@ def _item_keys(item: FilterField, place: Place, guard: Guard) -> Callable[[Fragm
 class _Watched:
     """An observer whose calls are counted and timed; what it raises goes on to the collector.
 
-    Its other methods are those of the original: statistics may have more than the two.
+    Statistics may have more methods than the two: those that keep state are guarded as well.
     """
 
     def __init__(self, name: str, observer: Observer, plugin: Plugin, guard: Guard) -> None:
@@ -128,7 +131,14 @@ class _Watched:
         self._snapped = Place(plugin, f"statistic {name}: snapshot")
         for method in dir(observer):
             if not method.startswith("_") and method not in ("observe", "snapshot"):
-                setattr(self, method, getattr(observer, method))
+                setattr(self, method, self._other(name, method))
+
+    def _other(self, name: str, method: str) -> Any:
+        found = getattr(self._observer, method)
+        if method not in ("state", "restore"):
+            return found
+        place = Place(self._plugin, f"statistic {name}: {method}")
+        return lambda *args, **named: self._guard.attempt(place, partial(found, *args, **named))
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
         if self._plugin.state == ACTIVE:
@@ -163,22 +173,53 @@ def _request(item: ClientRequest, plugin: Plugin, guard: Guard) -> ClientRequest
 # ---------------------------------------------------------------------------- routes and metrics
 
 
-def _route(item: Route, plugin: Plugin, guard: Guard) -> Route:
-    place, awaited = Place(plugin, f"route {item.path}"), Place(plugin, f"route {item.path}")
+class _Stepwise:
+    """Something awaitable whose every step is a guarded call: what blocks between two awaits is blamed."""
 
-    async def handle(request: HttpRequest) -> JSON | HttpAnswer:
+    def __init__(self, awaitable: Awaitable[Any], place: Place, guard: Guard) -> None:
+        self._steps: Any = awaitable.__await__()
+        self._place, self._guard = place, guard
+
+    def __await__(self) -> _Stepwise:
+        return self
+
+    def __iter__(self) -> _Stepwise:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        return self._step(next, self._steps) if value is None else self._step(self._steps.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._step(self._steps.throw, *error)
+
+    def close(self) -> None:
+        self._steps.close()
+
+    def _step(self, function: Callable[..., Any], *args: Any) -> Any:
+        place, failures = self._place, self._place.failures_in_a_row
+        given = self._guard.attempt(place, function, *args, refusals=(StopIteration, CancelledError))
+        # only the last step, which does not come here, tells that all went well
+        place.failures_in_a_row = max(place.failures_in_a_row, failures)
+        return given
+
+
+def _route(item: Route, plugin: Plugin, guard: Guard) -> Route:
+    place, awaited, checked = (Place(plugin, f"route {item.path}") for _ in range(3))
+
+    async def handle(request: HttpRequest) -> HttpAnswer:
         if plugin.state != ACTIVE:
             return OFF
-        answer = guard.run(place, item.handle, request, default=FAILED)
-        if not inspect.isawaitable(answer):
-            return answer
         try:
-            found: JSON | HttpAnswer = await answer
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            guard.failed(awaited, error)
+            answer = guard.attempt(place, item.handle, request)
+            if inspect.isawaitable(answer):
+                answer = await _Stepwise(answer, awaited, guard)
+            sound: HttpAnswer = guard.attempt(checked, checked_answer, answer)
+        except Exception:  # noqa: BLE001 - a plugin may raise anything; it was counted
             return FAILED
-        awaited.failures_in_a_row = 0
-        return found
+        return sound
 
     return replace(item, handle=handle)
 

@@ -275,6 +275,20 @@ class Settings:
         help="Folder of drop-in plugins; the default is skipped where it does not exist, empty: none.",
     )
     DISABLED_PLUGINS: tuple[str, ...] = _setting((), help="Names of plugins to leave out.")
+    PLUGIN_TIMEOUT_MS: int = _setting(
+        200,
+        unit="ms",
+        low=0,
+        high=60_000,
+        help="Time after which a plugin's call that keeps the stream waiting is cut short; 0: never.",
+    )
+    PLUGIN_MEMORY_MB: int = _setting(
+        100,
+        unit="MB",
+        low=0,
+        high=1_000_000,
+        help="Memory a plugin may hold in a process before it is switched off; 0: any.",
+    )
     TRACE_HOOKS: bool = _setting(False, help="Log every call of a plugin, with its time.")
     LOG_FORMAT: str = _setting(
         "auto",

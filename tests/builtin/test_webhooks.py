@@ -27,8 +27,8 @@ ITEM = Fragment("k", "a.1", "b.2", "", "", "", "", "", False, 0, b'{"sort_order"
 class Receiver:
     """A URL that answers with statuses in turn, the last one for ever, and keeps what came."""
 
-    def __init__(self, *statuses: int) -> None:
-        self.statuses = list(statuses)
+    def __init__(self, *statuses: int, location: str = "") -> None:
+        self.statuses, self.location = list(statuses), location
         self.bodies: list[dict[str, Any]] = []
         self.signatures: list[tuple[str | None, bytes]] = []
 
@@ -43,6 +43,7 @@ class Receiver:
                 )
                 receiver.bodies.append(json.loads(self.request.body))
                 self.set_status(receiver.statuses[0])
+                self.set_header("Location", receiver.location)
                 if len(receiver.statuses) > 1:
                     receiver.statuses.pop(0)
 
@@ -117,6 +118,42 @@ def test_what_fails_is_tried_again_before_what_comes_behind_it(monkeypatch: pyte
 
     assert run(receiver, scenario) == {"failed": 2, "sent": 2}
     assert [body["seq"] for body in receiver.bodies] == [1, 1, 1, 2]
+
+
+def test_a_receiver_cannot_send_us_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect is a failure like any other: nothing is asked of the place it names."""
+    monkeypatch.setattr(webhooks, "FIRST_WAIT", 0.01)
+    elsewhere = Receiver(200)
+
+    async def scenario(host: PluginHost) -> None:
+        host.fire("published", record=record(1))
+        await receiver.got(2)
+
+    with elsewhere.serving() as url:
+        receiver = Receiver(307, 200, location=url)
+        assert run(receiver, scenario) == {"failed": 1, "sent": 1}
+    assert elsewhere.bodies == []
+
+
+def test_an_address_that_cannot_be_is_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the request fails, it is counted, given up in the end, and what waits has its turn."""
+    monkeypatch.setattr(webhooks, "FIRST_WAIT", 0.0)
+    settings = ["PLUGINS_DIR=", "WEBHOOK_URLS=http://a..b/hook"]
+
+    async def scenario() -> dict[str, float]:
+        host = assemble(None, settings, {}, [("webhooks", Webhooks())])[1]
+        host.start()
+        host.fire("published", record=record(1))
+        host.fire("published", record=record(2))
+        found: dict[str, float] = {}
+        while found.get("dropped") != 2:
+            await asyncio.sleep(0.005)
+            requests = next(item for item in host.metrics() if item["name"] == "webhook_requests_total")
+            found = {labels["result"]: number for labels, number in requests["samples"]}
+        host.stop()
+        return found
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 20)) == {"failed": 2 * webhooks.ATTEMPTS, "dropped": 2}
 
 
 def test_what_is_refused_for_good_is_given_up_at_once() -> None:

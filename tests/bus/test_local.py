@@ -35,6 +35,17 @@ def test_late_edge_gets_the_newest_of_each_lasting_kind() -> None:
     assert sorted(got[1:], key=lambda record: record.timestamp) == newest
 
 
+def test_it_is_busy_while_an_edge_is_sending() -> None:
+    """Ingest may wait for that before it does what takes time."""
+    sending = [True]
+    bus = LocalBus(lambda: sending[0])
+    assert bus.busy
+    sending.clear()
+    sending.append(False)
+    assert not bus.busy
+    assert not LocalBus().busy
+
+
 def test_reports_reach_ingest() -> None:
     """Counters go up; before anybody listens they go nowhere."""
     bus = LocalBus()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_counts_are_shown_and_survive_a_restart(tmp_path: Path) -> None:
         heard.statistics["ext"] = {"samples.watched": statistics["samples.watched"].observer.snapshot(0.0)}
         (route,) = heard.host.collect("register_routes", Route)
         shown = await route.handle(HttpRequest(route.path, {}, {}, "::1"))
-        counts.append(shown["watched"])
+        counts.append(json.loads(shown.body)["watched"])
 
     counts: list[dict[str, int]] = []
     started(scenario, LIST, folder=tmp_path)

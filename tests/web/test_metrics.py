@@ -27,7 +27,10 @@ def dump(*seconds: float) -> dict[str, Any]:
     return histogram.dump()
 
 
+WELL = {"state": "active", "calls": 7, "failures": 0, "slow": 0, "ms": 1500.0, "mb": 2.0}
+OFF = {"state": "switched off", "calls": 9, "failures": 5, "slow": 1, "ms": 20.0, "mb": 0.0}
 OTHER = {
+    "plugins": {"acme": OFF},
     "clients": 40, "room": 1000, "groups": 3, "slow": 1, "backlogBytes": 500, "httpConnections": 0,
     "opened": 50, "sends": 1000, "frames": 9, "deflates": 0, "blocked": 0, "skipped": 0,
     "protocolErrors": 2, "pongTimeouts": 0, "memoryMB": 20.5, "cpuSeconds": 1.5, "pid": 1,
@@ -44,6 +47,7 @@ VIEWS = {
     "history": {"fileBytes": 1000, "logBytes": 10, "unstored": 0, "givenUp": 0},
     "process": {"pid": 2, "memoryMB": 30.0, "cpuSeconds": 2.0, "lag": dump(0.001)},
     "edges": {"e1": OTHER},
+    "plugins": {"plugins": [{"name": "acme", **WELL}]},
     "metrics": {
         "metrics": [
             {"name": "acme_jobs_total", "help": "Jobs.", "kind": "counter", "samples": [[{"a": "b"}, 5]]},
@@ -120,6 +124,19 @@ def test_names_follow_the_conventions(service: Service) -> None:
 def test_plugins_give_figures_too(service: Service) -> None:
     """What a plugin registered stands beside ours."""
     assert values(scrape(service)["acme_jobs"], "a") == {"b": 5}
+
+
+def test_how_plugins_do_is_told_by_process(service: Service) -> None:
+    """One that was switched off in one edge alone is seen there."""
+    found = scrape(service)
+
+    def of(name: str) -> dict[str, float]:
+        assert {sample.labels["plugin"] for sample in found[f"unionws_plugin_{name}"].samples} == {"acme"}
+        return values(found[f"unionws_plugin_{name}"], "process")
+
+    assert of("switched_off") == {"ingest": 0, "e1": 1}
+    assert (of("calls")["e1"], of("failures")["e1"], of("slow_calls")["e1"]) == (9, 5, 1)
+    assert (of("seconds")["ingest"], of("held_bytes")["ingest"]) == (1.5, 2e6)
 
 
 def test_upstream_and_history(service: Service) -> None:

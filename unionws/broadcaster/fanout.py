@@ -101,6 +101,11 @@ class Fanout:
         """In the middle of a turn."""
         return bool(self._targets)
 
+    @property
+    def sending(self) -> bool:
+        """Something other than chartData is not with all its clients yet."""
+        return bool(self._targets or self._due)
+
     def position(self, epoch: str, seq: int, cursor: str) -> None:
         """Take over a position. A new epoch counts anew, so every group starts there."""
         if epoch != self.epoch:

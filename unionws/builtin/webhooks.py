@@ -88,7 +88,7 @@ class Target:
                 self._url, body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
             ) as answer:
                 return answer.status_code
-        except requests.RequestException:
+        except Exception:  # noqa: BLE001 - requests lets errors of urllib3 and of sockets through
             return 0
 
 

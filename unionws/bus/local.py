@@ -17,9 +17,13 @@ class LocalBus:
     An end that comes late gets the newest record of each lasting kind (chains, chart, status,
     state), so it never waits for the next one; and the first also what was published before the
     start, behind the state.
+
+    Args:
+        sending: whether an edge is still sending what it was handed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sending: Callable[[], bool] = lambda: False) -> None:
+        self._sending = sending
         self._edges: list[Deliver] = []
         self._on_report: Report | None = None
         self._lasting: dict[type, Record] = {}
@@ -35,6 +39,11 @@ class LocalBus:
             self._lasting[type(record)] = record
         for deliver in self._edges:
             deliver(record)
+
+    @property
+    def busy(self) -> bool:
+        """Ingest's end: what was published is not with all clients yet."""
+        return self._sending()
 
     def on_report(self, handler: Report, _lost: Callable[[str], None]) -> None:
         """Ingest's end: be called with an edge's name and its counters. No edge here is ever lost."""

@@ -111,9 +111,14 @@ class UnixBus:
     async def flush(self) -> None:
         """Wait until what was published is with the kernel, a second at most."""
         for _ in range(100):
-            if not any(stream.writing() for stream in self._edges):
+            if not self.busy:
                 return
             await asyncio.sleep(0.01)
+
+    @property
+    def busy(self) -> bool:
+        """What was published is not with the kernel yet."""
+        return any(stream.writing() for stream in self._edges)
 
     def on_report(self, handler: Report, lost: Callable[[str], None]) -> None:
         """Be called with an edge's name and counters, and with its name when it is gone."""

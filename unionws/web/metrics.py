@@ -56,6 +56,12 @@ HISTORY_GAUGES = (
     ("history_log_bytes", "logBytes", "Size of its write-ahead log."),
     ("history_unstored", "unstored", "Published records that wait for the disk."),
 )
+PLUGIN_COUNTERS = (
+    ("plugin_calls", "calls", 1, "Calls of a plugin's functions."),
+    ("plugin_failures", "failures", 1, "Calls that raised, answered nonsense or kept the loop waiting."),
+    ("plugin_slow_calls", "slow", 1, "Calls of more than 100 ms."),
+    ("plugin_seconds", "ms", 0.001, "Time spent in a plugin."),
+)
 
 
 class Sources(Views, Protocol):
@@ -81,6 +87,10 @@ class Collector:
         yield from self._history()
         yield from self._processes(edges)
         yield from self._plugins()
+        yield from _plugin_health({"ingest": self._plugins_of_ingest(), **_plugins_of_edges(edges)})
+
+    def _plugins_of_ingest(self) -> dict[str, Mapping[str, Any]]:
+        return {found["name"]: found for found in self._views.ingest("plugins").get("plugins", ())}
 
     def _service(self, edges: Edges) -> Iterator[Metric]:
         yield _gauge("edges", "Edge processes that report.", len(edges))
@@ -169,6 +179,28 @@ def _per_edge(
     for edge, counters in edges.items():
         family.add_metric([edge], counters.get(key, 0))
     return family
+
+
+def _plugins_of_edges(edges: Edges) -> dict[str, Mapping[str, Mapping[str, Any]]]:
+    """Of each edge the plugins that failed or were slow there; it reports no others."""
+    return {edge: counters.get("plugins") or {} for edge, counters in edges.items()}
+
+
+def _plugin_health(processes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[Metric]:
+    """How each plugin does in each process that tells of it."""
+    labels = ["process", "plugin"]
+    off = GaugeMetricFamily("unionws_plugin_switched_off", "1: it failed repeatedly.", labels=labels)
+    held = GaugeMetricFamily("unionws_plugin_held_bytes", "Memory it held when last counted.", labels=labels)
+    counted = [
+        CounterMetricFamily(f"unionws_{name}", help, labels=labels) for name, _, _, help in PLUGIN_COUNTERS
+    ]
+    for process, plugins in processes.items():
+        for plugin, figures in plugins.items():
+            off.add_metric([process, plugin], float(figures["state"] == "switched off"))
+            held.add_metric([process, plugin], figures.get("mb", 0) * 1e6)
+            for family, (_, key, unit, _) in zip(counted, PLUGIN_COUNTERS, strict=True):
+                family.add_metric([process, plugin], figures[key] * unit)
+    yield from (off, held, *counted)
 
 
 def _reasons(edges: Edges) -> Iterator[Metric]:
