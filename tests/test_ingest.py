@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.source.indexers import FastClock, until
-from unionws import hookimpl, ingest
+from unionws import Service, hookimpl, ingest
 from unionws.app import BUILTINS
 from unionws.bus.local import LocalBus
 from unionws.history.statefolder import StateFolder
@@ -39,6 +39,7 @@ class Run:
         bus = LocalBus(lambda: self.sending)
         host = PluginHost(SETTINGS)
         host.load(BUILTINS, plugins)
+        self.host = host
         endpoint = f"http://127.0.0.1:{port}/v1/graphql"
         self.ingest = Ingest(SETTINGS, host, bus, clock, store, self.state, endpoint)
         bus.subscribe(self.records.append)
@@ -159,6 +160,33 @@ def test_plugins_hear_of_transfers_even_if_clients_are_never_idle(
         run = await begin(("told", told))
         run.sending = True
         await until(lambda: told.seqs)
+        await run.end()
+
+    play(tmp_path, scene)
+
+
+class Careless:
+    """Changes what it is given."""
+
+    service: Service
+
+    @hookimpl
+    def startup(self, service: Service) -> None:
+        self.service = service
+
+
+def test_statistics_that_a_plugin_changes_are_its_own(tmp_path: Path) -> None:
+    """The next who asks gets them as they are."""
+    careless = Careless()
+
+    async def scene(begin: Callable[..., Awaitable[Run]]) -> None:
+        run = await begin(("careless", careless))
+        run.host.start()
+        await until(lambda: careless.service.statistics())
+        figures = dict(careless.service.statistics())
+        figures["currentRates"].clear()
+        assert careless.service.statistics()["currentRates"]["txPerMinute"] >= 0
+        run.host.stop()
         await run.end()
 
     play(tmp_path, scene)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from unionws import pluginguard
 from unionws.discovery import Candidate
 from unionws.plugindeadline import SIGNAL, Overdue
 from unionws.pluginguard import BlockedError, Guard, Place
@@ -71,6 +72,19 @@ def test_a_call_that_takes_too_long_is_cut_short(guard: Guard, block: Callable[[
         guard.attempt(at, block)
     assert time.monotonic() - began < FOREVER / 2
     assert (at.plugin.state, at.plugin.calls, at.plugin.failures) == ("switched off", 2, 2)
+
+
+def test_the_second_time_within_a_minute_is_the_last(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At whatever place: a plugin with many of them shall not hold up the stream at each."""
+    one = place()
+    other, third = Place(one.plugin, "elsewhere"), Place(one.plugin, "at last")
+    guard.run(one, sleep)
+    monkeypatch.setattr(pluginguard, "FORGET_AFTER", 0.0)
+    guard.run(other, sleep)
+    assert one.plugin.state == "active"
+    monkeypatch.undo()
+    guard.run(third, sleep)
+    assert (one.plugin.state, one.plugin.failures) == ("switched off", 3)
 
 
 def test_a_plugin_may_tidy_up(guard: Guard) -> None:

@@ -113,7 +113,7 @@ class Ingest:
             enricher=self._enricher,
             clock=clock,
         )
-        self._chart: Mapping[str, JSON] = {}
+        self._chart = b"{}"
         self._chart_rev = 0
         self._lag = LoopLag()
         self._watched = ClockWatch(clock)
@@ -121,7 +121,7 @@ class Ingest:
         self._status: Mapping[str, JSON] = {}
         self._draining = False
         self._edges: dict[str, Mapping[str, JSON]] = {}
-        host.doors.open(bus.publish, lambda: self._chart, getattr(self._feed, "ask", None))
+        host.doors.open(bus.publish, self._statistics, getattr(self._feed, "ask", None))
         self._tasks = (
             Ticker(self._publish_chart, settings.CHART_INTERVAL),
             Ticker(self._each_second, STATE_INTERVAL),
@@ -254,8 +254,13 @@ class Ingest:
         snapshot = self._counting.snapshot()
         if snapshot.rev == self._chart_rev:
             return
-        self._chart, self._chart_rev = snapshot.data, snapshot.rev
+        self._chart, self._chart_rev = snapshot.chart, snapshot.rev
         self._bus.publish(ChartRecord(self._now_ms(), snapshot.rev, snapshot.chart, snapshot.rates))
+
+    def _statistics(self) -> Mapping[str, JSON]:
+        """The newest chartData, decoded anew for each plugin that asks: it may do with it what it wants."""
+        figures: Mapping[str, JSON] = ujson.loads(self._chart)
+        return figures
 
     def _publish_state(self) -> None:
         numbering = self._store.numbering

@@ -26,6 +26,8 @@ FAILURES_IN_A_ROW = 5
 SLOW = 0.1
 BLOCKED = 1.0
 BLOCK_WEIGHT = 3
+FORGET_AFTER = 60.0
+"""Seconds within which a second call that has to be cut short, wherever it is, ends the plugin."""
 WARN_EVERY = 60.0
 """Seconds between two warnings about one slow plugin."""
 
@@ -115,7 +117,10 @@ class Guard:
         if isinstance(error, Overdue):
             self._took(site, seconds, cut=True)
             blocked = BlockedError(f"kept everything waiting, and was cut short after {seconds:.2f} s")
-            self.failed(site, blocked.with_traceback(error.__traceback__), BLOCK_WEIGHT)
+            again = monotonic() - site.plugin.cut_at < FORGET_AFTER
+            site.plugin.cut_at = monotonic()
+            weight = FAILURES_IN_A_ROW if again else BLOCK_WEIGHT
+            self.failed(site, blocked.with_traceback(error.__traceback__), weight)
             return blocked
         self._took(site, seconds)
         self.failed(site, error)

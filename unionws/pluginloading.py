@@ -42,7 +42,7 @@ class Plugin:
     Attributes:
         seconds: spent in its functions.
         slow: calls that took longer than they should; ``slowest``: seconds of the longest of them.
-        warned_at: monotonic time of the last warning about that.
+        warned_at: monotonic time of the last warning about that; ``cut_at``: when it was last cut short.
         deprecated: what it uses that is to go, with the replacement, one sentence each.
         held: bytes it held when that was last counted.
     """
@@ -56,6 +56,7 @@ class Plugin:
     slow: int = 0
     slowest: float = 0.0
     warned_at: float = -math.inf
+    cut_at: float = -math.inf
     last_error: str = ""
     deprecated: tuple[str, ...] = ()
     held: int = 0
