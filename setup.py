@@ -60,6 +60,7 @@ setup(
         ],
         "jwt": ["cryptography>=42"],
         "uvloop": ["uvloop>=0.19"],
+        "redis": ["redis>=5"],
     },
     zip_safe=False,
     entry_points={"console_scripts": ["unionws = unionws.cli:main"]},

@@ -29,7 +29,6 @@ UNTESTED = {
     "doors": "plain data; tests/test_pluginwraps.py and tests/test_pluginvalues.py use it",
     "discovery": "reached through PluginHost only: tests/test_pluginhost.py",
     "checkup": "reached through `unionws check` only: tests/test_cli.py",
-    "app": "the composition: tests/endtoend, tests/test_takeover.py and tests/history/test_kill.py run it",
     "views": "what tests/web reads through HTTP",
     "connections/limits": "plain data; tests/connections/test_parking.py uses it",
     "wording": "reached through the errors that use it",

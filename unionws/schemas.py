@@ -15,11 +15,20 @@ from unionws.stats.assets import TOP_ROUTES
 from unionws.stats.chainflow import TOP_ASSETS
 from unionws.stats.coverage import FLAGS
 from unionws.stats.figures import TOP
+from unionws.stats.flow import COMPARED
 from unionws.stats.rates import FIELDS
 from unionws.stats.wallets import SUFFIXES
 from unionws.stats.windows import SCALES, WINDOWS
 
 Schema = Mapping[str, JSON]
+
+LOSSES = (
+    *("senders", "receivers", "assetRoutes", "chainAssets"),
+    *COMPARED,
+    *(f"{kind}Before" for kind in COMPARED),
+    "largestTransfers",
+)
+"""Kinds of figures that can be too low where there is too much to be kept whole."""
 
 TEXT: Schema = {"type": "string"}
 NAME: Schema = {"type": "string", "minLength": 1}
@@ -149,6 +158,15 @@ _NODES = _object(
         "chainHealthStats": _map(_CHAIN_HEALTH),
     }
 )
+_LOSS = _object({}, {"count": COUNT, "volume": AMOUNT})
+_COVERAGE = _object(
+    {
+        "since": NET,
+        "complete": _object(_all([window.key for window in WINDOWS], FLAG)),
+        "distinctWallets": _object({"exactUpTo": COUNT, "percent95": AMOUNT}),
+        "tooLowBy": _object({}, _all([window.key for window in SCALES], _object({}, _all(LOSSES, _LOSS)))),
+    }
+)
 
 
 def chart_data() -> Schema:
@@ -174,9 +192,7 @@ def chart_data() -> Schema:
             ),
             "latencyData": _list(_LATENCY, MOST_LATENCIES),
             "dataAvailability": _AVAILABILITY,
-            "coverage": _object(
-                {"since": NET, "complete": _object(_all([window.key for window in WINDOWS], FLAG))}
-            ),
+            "coverage": _COVERAGE,
             "rev": COUNT,
             "ext": _map(ANYTHING),
         },

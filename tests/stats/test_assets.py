@@ -9,6 +9,7 @@ from tests.stats.traffic import NOW, transfer
 from unionws.stats.assets import Assets
 from unionws.stats.coverage import Coverage
 from unionws.stats.flow import Flow
+from unionws.stats.inner import fill
 
 
 def volumes(*items: Any) -> Any:
@@ -16,7 +17,10 @@ def volumes(*items: Any) -> Any:
     flow.use_coverage(Coverage(0))
     flow.observe(items, NOW)
     flow.snapshot(NOW)
-    return Assets(flow, "1m").snapshot(NOW)["assetVolumeData"]
+    reader = Assets(flow, "1m")
+    data = reader.snapshot(NOW)["assetVolumeData"]
+    fill(reader.inner)
+    return data
 
 
 def test_volume_is_exact_and_unknown_decimals_add_none() -> None:

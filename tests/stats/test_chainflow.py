@@ -9,6 +9,7 @@ from tests.stats.traffic import NOW, transfer
 from unionws.stats.chainflow import ChainFlow
 from unionws.stats.coverage import Coverage
 from unionws.stats.flow import Flow
+from unionws.stats.inner import fill
 
 
 def flowing(*items: Any) -> Any:
@@ -16,7 +17,10 @@ def flowing(*items: Any) -> Any:
     flow.use_coverage(Coverage(0))
     flow.observe(items, NOW)
     flow.snapshot(NOW)
-    return ChainFlow(flow, "1m").snapshot(NOW)["chainFlowData"]
+    reader = ChainFlow(flow, "1m")
+    data = reader.snapshot(NOW)["chainFlowData"]
+    fill(reader.inner)
+    return data
 
 
 def test_counts_net_and_changes_per_chain() -> None:

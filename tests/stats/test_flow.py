@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from tests.stats.traffic import NOW, Traffic, transfer
 from unionws.stats import flow as module
-from unionws.stats.flow import Flow, Rollup
-from unionws.stats.packing import count
+from unionws.stats.assets import Assets
+from unionws.stats.chainflow import ChainFlow
+from unionws.stats.flow import Flow
+from unionws.stats.packing import count, scaled
 from unionws.stats.windows import SCALES
 
-
-def test_a_rollup_that_everything_left_is_empty() -> None:
-    """Adding and taking back the same cells leaves no key behind."""
-    rollup = Rollup()
-    cells = {("a", "b", "U"): 3, ("a", "c", ""): 1, ("c", "a", "U"): 2}
-    rollup.add(cells)
-    assert (count(rollup.routes["a", "b"]), rollup.assets, rollup.sent["a"]) == (3, {"U": 5}, 4)
-    assert (rollup.sent_assets["a"], rollup.asset_routes["U"]["c", "a"]) == ({"U": 3}, 2)
-    rollup.add({cell: -value for cell, value in cells.items()})
-    assert rollup == Rollup()
+LOSSES = {"assets", "assetRoutes", "chainAssets", "routes", "chains", "largestTransfers"}
 
 
 def test_reading_twice_changes_nothing() -> None:
@@ -36,19 +30,50 @@ def test_reading_twice_changes_nothing() -> None:
     assert sum(map(count, flow.rollups(SCALES[-1])[0].routes.values())) == 200
 
 
-def test_over_the_budget_rare_assets_lose_and_routes_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of tokens is filed under no symbol; routes and common assets stay."""
+def test_over_the_budget_rare_assets_lose_and_what_is_listed_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A flood of tokens becomes one; routes, a listed asset and the totals stay exact, as is said."""
     monkeypatch.setattr(module, "BUDGET", 60)
     flow = Flow()
+    assets, chains = Assets(flow, "1m"), ChainFlow(flow, "1m")
     for number in range(900):
         symbol = "U" if number % 3 == 0 else f"SPAM{number}"
         flow.observe([transfer(NOW, symbol=symbol, amount=Decimal(1))], NOW)
+        if number == 30:
+            flow.snapshot(NOW)
+            assets.snapshot(NOW)
     flow.snapshot(NOW)
+    volume: Any = assets.snapshot(NOW)["assetVolumeData"]
+    moved: Any = chains.snapshot(NOW)["chainFlowData"]
+    assert (volume["totalTransfers"], volume["totalVolume"]) == (900, 900.0)
+    assert 0 < volume["totalAssets"] <= 60
+    assert (moved["totalOutgoing"], moved["totalIncoming"]) == (900, 900)
     for window in SCALES:
-        rollup = flow.rollups(window)[0]
-        assert [count(packed) for packed in rollup.routes.values()] == [900]
-        assert count(rollup.assets["U"]) == 300
-        assert len(rollup.assets) <= 60
+        first = volume["assetVolumeTimeScale"][window.key][0]
+        assert (first["assetSymbol"], first["transferCount"], first["totalVolume"]) == ("U", 300, 300.0)
+        assert [count(packed) for packed in flow.rollups(window)[0].routes.values()] == [900]
+        lost = flow.too_low_by(window)
+        assert {"assets", "assetRoutes", "chainAssets"} <= lost.keys() <= LOSSES
+        assert lost["assets"]["count"] >= 1
+
+
+def test_a_listed_asset_has_its_largest_transfer_in_a_flood_of_tokens() -> None:
+    """Once it is in a list; what others' largest may be is said."""
+    flow = Flow()
+    assets = Assets(flow, "1m")
+    for number in range(300):
+        flow.observe([transfer(NOW - 200, symbol=f"SPAM{number}", amount=Decimal(5))], NOW)
+    for _ in range(2):
+        flow.observe([transfer(NOW - 100, symbol="U", amount=Decimal(3))], NOW)
+    flow.snapshot(NOW)
+    assets.snapshot(NOW)
+    flow.observe([transfer(NOW - 300, symbol="U", amount=Decimal(9))], NOW)
+    flow.snapshot(NOW)
+    month = SCALES[-1]
+    assert flow.largest("U", month) == scaled(Decimal(9))
+    assert flow.too_low_by(month) == {"largestTransfers": {"volume": 5.0}}
+    assert flow.too_low_by(SCALES[0]) == {}
 
 
 def test_names_are_those_of_the_newest_transfer_and_keys_when_there_is_none() -> None:

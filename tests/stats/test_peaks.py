@@ -32,11 +32,41 @@ def test_peaks_are_those_of_a_recount(seed: int) -> None:
                 assert peaks.peak(key, window) == max(values, default=0)
 
 
-def test_one_bucket_holds_so_many_keys_and_no_more() -> None:
-    """Tokens beyond that have no largest transfer rather than memory without end."""
+def test_one_bucket_holds_so_many_keys_and_those_that_are_wanted() -> None:
+    """Of all others one largest value is known: no key's peak can be higher than that and its own."""
+    peaks = Peaks(SCALES, lambda key: key == "900")
+    for number in range(1000):
+        peaks.add(NOW, str(number), number + 1)
+    peaks.advance(NOW)
+    for window in SCALES:
+        known = [number for number in range(1000) if peaks.peak(str(number), window)]
+        assert known == [*range(KEYS_PER_BUCKET), 900]
+        assert (peaks.peak("900", window), peaks.refused(window)) == (901, 1000)
+    peaks.advance(NOW + 100)
+    assert (peaks.refused(SCALES[0]), peaks.refused(SCALES[1])) == (0, 1000)
+
+
+def test_a_bucket_with_room_refuses_nothing() -> None:
+    """Then every peak is exact."""
     peaks = Peaks(SCALES)
-    for number in range(2 * KEYS_PER_BUCKET):
+    for number in range(KEYS_PER_BUCKET):
         peaks.add(NOW, str(number), 7)
     peaks.advance(NOW)
-    known = [number for number in range(2 * KEYS_PER_BUCKET) if peaks.peak(str(number), SCALES[-1])]
-    assert known == list(range(KEYS_PER_BUCKET))
+    assert peaks.refused(SCALES[-1]) == 0
+
+
+def test_what_was_refused_is_known_after_a_restart_and_forgotten_with_its_bucket() -> None:
+    """It is kept in its bucket."""
+    peaks, again = Peaks(SCALES), Peaks(SCALES)
+    for number in range(KEYS_PER_BUCKET + 1):
+        peaks.add(NOW, str(number), number)
+    again.restore(peaks.state(whole=True))
+    for now in (NOW, NOW + 100, NOW + 4000):
+        peaks.advance(now)
+        again.advance(now)
+        assert [again.refused(window) for window in SCALES] == [peaks.refused(window) for window in SCALES]
+    assert [again.refused(window) > 0 for window in SCALES] == [False] * 3 + [True] * 4
+    for age in range(2000):
+        again.add(NOW + 3600 * age, "a", 1)
+    again.advance(NOW + 3600 * 2000)
+    assert {again.refused(window) for window in SCALES} == {0}

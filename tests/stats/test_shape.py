@@ -112,6 +112,13 @@ ASSET = {
     "lastActivity": moment,
     "topRoutes": listed(ASSET_ROUTE, 5),
 }
+LOST = {f"{role}?": {"count": integer} for role in ("senders", "receivers")}
+LOST |= {
+    f"{kind}?": {"count": integer, "volume": number}
+    for kind in ("assetRoutes", "chainAssets", "assets", "routes", "chains")
+}
+LOST |= {f"{kind}Before?": LOST[f"{kind}?"] for kind in ("assets", "routes", "chains")}
+LOST["largestTransfers?"] = {"volume": number}
 CHART = {
     "currentRates": {
         **{f"txPer{name}": integer for name in RATES},
@@ -146,7 +153,12 @@ CHART = {
     },
     "latencyData": lambda value: value == [],
     "dataAvailability": HAS,
-    "coverage": {"since": integer, "complete": dict.fromkeys(["30s", *SCALES], flag)},
+    "coverage": {
+        "since": integer,
+        "complete": dict.fromkeys(["30s", *SCALES], flag),
+        "distinctWallets": {"exactUpTo": integer, "percent95": number},
+        "tooLowBy": {f"{scale}?": LOST for scale in SCALES},
+    },
     "rev": integer,
     "ext": lambda value: type(value) is dict,
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stats.traffic import NOW
+from unionws.stats.dropping import COUNTS, Forgetting
 from unionws.stats.span import spans
 from unionws.stats.sums import Sums
 from unionws.stats.windows import SCALES, WINDOWS, Window
@@ -70,7 +72,7 @@ def test_over_the_budget_figures_are_too_low_by_no_more_than_is_said() -> None:
     hour = next(window for window in SCALES if window.key == "1h")
     found = sums.current(hour)
     errors = [count - found.get(key, 0) for key, count in truth.items()]
-    assert 0 < max(errors) <= sums.missing(hour)
+    assert 0 < max(errors) <= sums.missing(hour)[COUNTS]
     assert min(errors) == 0
     assert max(found, key=lambda key: found[key]) == "0"
 
@@ -81,12 +83,22 @@ def test_what_is_within_the_budget_misses_nothing() -> None:
     for number in range(50):
         sums.add(NOW, str(number))
     sums.advance(NOW)
-    assert [sums.missing(window) for window in SCALES] == [0] * 7
+    assert [sums.missing(window) for window in SCALES] == [{}] * 7
 
 
-def test_folded_keys_keep_the_whole() -> None:
-    """A dropped key's figure goes to the key it folds to, in every window, and leaves with its bucket."""
-    sums: Sums[str] = Sums(spans(SCALES), budget=40, fold=lambda key: key[0])
+class Initials(Forgetting):
+    """Words give way to their first letters, which stay."""
+
+    def price(self, key: str) -> int:  # type: ignore[override]
+        return int(len(key) > 1)
+
+    def parents(self, key: str) -> tuple[str, ...]:  # type: ignore[override]
+        return (key[0],)
+
+
+def test_dropped_keys_leave_the_whole_to_their_parents() -> None:
+    """A dropped key's figure goes to its parent, in every window, and leaves with its bucket."""
+    sums: Sums[str] = Sums(spans(SCALES), budget=40, dropping=Initials())
     sums.advance(NOW)
     for number in range(3000):
         sums.add(NOW - number % 7, f"{'xy'[number % 2]}{number}")
@@ -111,10 +123,37 @@ def test_the_last_sight_of_a_key_is_known_to_its_bucket() -> None:
 
 
 def test_keys_that_must_not_be_dropped_stay_exact_over_the_budget() -> None:
-    """A budget full of keys that fold to themselves is exceeded rather than broken into."""
-    sums: Sums[str] = Sums(spans(SCALES), budget=64, fold=lambda key: key)
+    """A budget full of keys without a price is exceeded rather than broken into."""
+    sums: Sums[str] = Sums(spans(SCALES), budget=64, dropping=Initials())
     for number in range(600):
-        sums.add(NOW, str(number % 200))
+        sums.add(NOW, chr(number % 200 + 1000))
     sums.advance(NOW)
     assert set(sums.current(SCALES[0]).values()) == {3}
-    assert [sums.missing(window) for window in SCALES] == [0] * 7
+    assert [sums.missing(window) for window in SCALES] == [{}] * 7
+
+
+def test_what_is_missing_leaves_with_its_bucket_and_survives_a_restart() -> None:
+    """A window whose buckets were never cut is exact again; a file keeps the bound beside the counts."""
+    sums: Sums[str] = Sums(spans(SCALES), budget=40)
+    for number in range(300):
+        sums.add(NOW, str(number))
+    sums.advance(NOW)
+    again: Sums[str] = Sums(spans(SCALES), budget=40)
+    state = {name: part() for name, part in sums.state(str, whole=True).items()}
+    again.restore(json.loads(json.dumps(state)), str)
+    again.advance(NOW)
+    for window in SCALES:
+        assert again.missing(window) == sums.missing(window) != {}
+    again.advance(NOW + 90)
+    assert again.missing(SCALES[0]) == {}
+    assert again.missing(SCALES[1]) == again.missing(SCALES[0], previous=True) != {}
+    again.advance(NOW + 150)
+    assert again.missing(SCALES[0], previous=True) == {}
+
+
+def test_a_bound_of_an_older_file_is_taken_over() -> None:
+    """It told the largest dropped count of a bucket as a number."""
+    sums: Sums[str] = Sums(spans(SCALES), budget=40)
+    sums.restore({f"3600/{int(NOW // 3600)}": {"cut": 7, "entries": [["a", 9]]}}, str)
+    sums.advance(NOW)
+    assert sums.missing(SCALES[-1]) == {COUNTS: 7}

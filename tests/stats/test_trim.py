@@ -12,7 +12,8 @@ from unionws.extensions import Statistic
 from unionws.settings import Settings
 from unionws.stats.collector import Collector
 from unionws.stats.guard import encode
-from unionws.stats.trim import fit
+from unionws.stats.inner import Inner
+from unionws.stats.trim import fit, join, size
 
 DAY = 86_400
 
@@ -78,7 +79,32 @@ def test_what_fits_is_not_touched() -> None:
     """The limit itself is allowed."""
     data = dict(busy(1_000_000).snapshot(NOW).data)
     whole = encode(data)
-    assert fit(data, len(whole)) == whole
+    parts = fit(data, {}, (), len(whole))
+    assert (join(parts), size(parts)) == (whole, len(whole))
+    assert encode(data) == whole
+
+
+def test_what_is_encoded_already_is_not_encoded_again() -> None:
+    """Unless lists in it were filled."""
+    data = dict(busy(1_000_000).snapshot(NOW).data)
+    given = {"currentRates": b'{"given":1}', "assetVolumeData": b'{"given":2}'}
+    assert fit(data, given, (), 1_000_000).items() >= given.items()
+    full = Inner(0, [], 1, lambda: ["entry"])
+    parts = fit(data, given, [full], 1_000_000)
+    assert (parts["currentRates"], full.shown) == (given["currentRates"], ["entry"])
+    assert parts["assetVolumeData"] == encode(data["assetVolumeData"])
+
+
+def test_what_finds_no_room_is_left_out_and_nothing_after_it_comes_in() -> None:
+    """Entries are taken in their order while they fit; a list that is there twice takes twice the room."""
+    data: dict[str, Any] = {"currentRates": "x" * 100, "ext": {}}
+    bare = len(encode(data))
+    made = [Inner(rank, [], 1, lambda: ["y" * 8], twice=rank == 1) for rank in range(3)]
+    fit(data, {}, made, bare + 29)
+    assert [len(inner.shown) for inner in made] == [1, 0, 0]
+    made = [Inner(rank, [], 1, lambda: ["y" * 8], twice=rank == 1) for rank in range(3)]
+    fit(data, {}, made, bare + 30)
+    assert [len(inner.shown) for inner in made] == [1, 1, 0]
 
 
 def test_plugins_figures_go_last_and_the_largest_first() -> None:
@@ -102,7 +128,7 @@ def test_nodes_and_latencies_give_way_before_any_list_of_ten() -> None:
     data = dict(counted.snapshot(NOW).data)
     for limit in (99_000, 96_000):
         full = {**data, "nodeHealthData": nodes, "latencyData": latencies}
-        fit(full, limit)
+        fit(full, {}, (), limit)
         left = [found["status"] for found in full["nodeHealthData"]["nodesWithRpcs"]]
         assert full["nodeHealthData"]["totalNodes"] == 60
         assert left.count("unhealthy") == 30 or left.count("healthy") == 0

@@ -24,17 +24,13 @@ import proxies
 CLIENTS = 50
 
 pytestmark = [
-    pytest.mark.skipif(
-        shutil.which("openssl") is None, reason="openssl is not installed: apt-get install openssl"
-    ),
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
     pytest.mark.parametrize(
         "name",
         [
             pytest.param(
                 name,
-                marks=pytest.mark.skipif(
-                    proxies.program(name) is None, reason=f"{name} is not installed: apt-get install {name}"
-                ),
+                marks=pytest.mark.skipif(proxies.program(name) is None, reason=f"{name} is not installed"),
             )
             for name in proxies.PROXIES
         ],

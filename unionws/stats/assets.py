@@ -8,11 +8,14 @@ list, over all assets; ``totalVolume`` adds units of different tokens, as the co
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from unionws.model import JSON, EnrichedTransfer
-from unionws.stats.figures import change, share, top, window_named
-from unionws.stats.flow import Flow, Rollup
-from unionws.stats.packing import average, count, display, known, volume
+from unionws.stats.cells import OTHER, Rollup
+from unionws.stats.figures import TOP, change, share, top, window_named
+from unionws.stats.flow import Flow
+from unionws.stats.inner import Inner
+from unionws.stats.packing import average, count, counts, display, known, volume
 from unionws.stats.routes import route_fields
 from unionws.stats.windows import SCALES, Window
 
@@ -25,23 +28,28 @@ class Assets:
     Args:
         flow: the table; it counts, this only reads.
         short: window of the un-scaled list.
+
+    Attributes:
+        inner: the ``topRoutes`` of the last snapshot, still empty.
     """
 
     def __init__(self, flow: Flow, short: str) -> None:
         self._flow = flow
         self._short = window_named(short)
+        self.inner: list[Inner] = []
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
         """Nothing: the flow table counts."""
 
     def snapshot(self, now: float) -> Mapping[str, JSON]:
-        assets = self._flow.rollups(self._short)[0].assets
+        assets = self._flow.rollups(self._short)[0].assets  # OTHER among them, so that the totals hold
         whole = sum(assets.values())
+        self.inner = []
         scale = {window.key: self._list(window, now) for window in SCALES}
         data: dict[str, JSON] = {
             "assets": scale[self._short.key],
             "assetVolumeTimeScale": scale,
-            "totalAssets": len(assets),
+            "totalAssets": len(assets) - (OTHER in assets),
             "totalVolume": display(volume(whole)),
             "totalTransfers": count(whole),
         }
@@ -49,14 +57,18 @@ class Assets:
 
     def _list(self, window: Window, now: float) -> list[dict[str, JSON]]:
         current, previous = self._flow.rollups(window)
-        counts = {symbol: count(packed) for symbol, packed in current.assets.items()}
         comparable = self._flow.comparable(window, now)
         items = []
-        for symbol, _ in top(counts):
+        listed = [symbol for symbol, _ in current.busiest(TOP)]
+        self._flow.show(window, listed)
+        for rank, symbol in enumerate(listed):
             item = self._asset(symbol, window, current)
             if comparable:
                 item |= _changes(current.assets[symbol], previous.assets.get(symbol, 0))
-            item["topRoutes"] = self._routes(symbol, current)
+            item["topRoutes"] = []
+            most = min(TOP_ROUTES, len(current.asset_routes.get(symbol, ())))
+            make = partial(self._routes, symbol, current)
+            self.inner.append(Inner(rank, item["topRoutes"], most, make, twice=window is self._short))
             items.append(item)
         return items
 
@@ -73,8 +85,7 @@ class Assets:
         } | self._flow.last_activity("asset", symbol)
 
     def _routes(self, symbol: str, current: Rollup) -> list[dict[str, JSON]]:
-        routes = current.asset_routes[symbol]
-        counts = {route: count(packed) for route, packed in routes.items()}
+        routes = current.asset_routes.get(symbol, {})
         return [
             route_fields(self._flow, route)
             | {
@@ -83,7 +94,7 @@ class Assets:
                 "percentage": share(number, count(current.assets[symbol])),
             }
             | self._flow.last_activity("asset", *route, symbol)
-            for route, number in top(counts, TOP_ROUTES)
+            for route, number in top(counts(routes), TOP_ROUTES)
         ]
 
 

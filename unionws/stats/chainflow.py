@@ -6,19 +6,17 @@ The totals are those of the window of the un-scaled list, over all chains, liste
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from unionws.model import JSON, EnrichedTransfer
+from unionws.stats.cells import OTHER, Rollup
 from unionws.stats.figures import change, share, top, window_named
-from unionws.stats.flow import Flow, Rollup
-from unionws.stats.packing import average, count, display, volume
+from unionws.stats.flow import Flow
+from unionws.stats.inner import Inner
+from unionws.stats.packing import average, count, counts, display, volume
 from unionws.stats.windows import SCALES, Window
 
 TOP_ASSETS = 3
-
-
-def chain_counts(table: Mapping[str, int]) -> dict[str, int]:
-    """Transfers per chain from its packed figures."""
-    return {chain: count(packed) for chain, packed in table.items()}
 
 
 class ChainFlow:
@@ -27,39 +25,47 @@ class ChainFlow:
     Args:
         flow: the table; it counts, this only reads.
         short: window of the un-scaled list.
+
+    Attributes:
+        inner: the ``topAssets`` of the last snapshot, still empty.
     """
 
     def __init__(self, flow: Flow, short: str) -> None:
         self._flow = flow
         self._short = window_named(short)
+        self.inner: list[Inner] = []
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
         """Nothing: the flow table counts."""
 
     def snapshot(self, now: float) -> Mapping[str, JSON]:
         current, _ = self._flow.rollups(self._short)
+        self.inner = []
         scale = {window.key: self._list(window, now) for window in SCALES}
         flow: dict[str, JSON] = {
             "chains": scale[self._short.key],
             "chainFlowTimeScale": scale,
-            "totalOutgoing": sum(chain_counts(current.sent).values()),
-            "totalIncoming": sum(chain_counts(current.received).values()),
+            "totalOutgoing": sum(counts(current.sent).values()),
+            "totalIncoming": sum(counts(current.received).values()),
         }
         return {"chainFlowData": flow}
 
     def _list(self, window: Window, now: float) -> list[dict[str, JSON]]:
         current, previous = self._flow.rollups(window)
-        outgoing, incoming = chain_counts(current.sent), chain_counts(current.received)
+        outgoing, incoming = counts(current.sent), counts(current.received)
         before = None
         if self._flow.comparable(window, now):
-            before = (chain_counts(previous.sent), chain_counts(previous.received))
-        totals = {c: outgoing.get(c, 0) + incoming.get(c, 0) for c in outgoing.keys() | incoming.keys()}
+            before = (counts(previous.sent), counts(previous.received))
+        totals = _sums(outgoing, incoming)
+        totals.pop(OTHER, None)
         items = []
-        for chain, _ in top(totals):
+        for rank, (chain, _) in enumerate(top(totals)):
             item = self._chain(chain, outgoing.get(chain, 0), incoming.get(chain, 0))
             if before is not None:
                 item |= _changes(item, before[0].get(chain, 0), before[1].get(chain, 0))
-            item["topAssets"] = self._assets(chain, current)
+            item["topAssets"] = []
+            make = partial(self._assets, chain, current)
+            self.inner.append(Inner(rank, item["topAssets"], TOP_ASSETS, make, twice=window is self._short))
             items.append(item)
         return items
 
@@ -75,24 +81,35 @@ class ChainFlow:
     def _assets(self, chain: str, current: Rollup) -> list[dict[str, JSON]]:
         sent = current.sent_assets.get(chain, {})
         received = current.received_assets.get(chain, {})
-        symbols = sent.keys() | received.keys()
-        both = {symbol: sent.get(symbol, 0) + received.get(symbol, 0) for symbol in symbols}
         whole = count(current.sent.get(chain, 0) + current.received.get(chain, 0))
-        counts = {symbol: count(packed) for symbol, packed in both.items()}
+        busiest = top(_sums(counts(sent), counts(received)), TOP_ASSETS)
         return [
             {
                 "assetSymbol": symbol,
                 "assetName": self._flow.asset_name(symbol),
-                "outgoingCount": count(sent.get(symbol, 0)),
-                "incomingCount": count(received.get(symbol, 0)),
-                "netFlow": count(received.get(symbol, 0)) - count(sent.get(symbol, 0)),
-                "totalVolume": display(volume(both[symbol])),
-                "averageAmount": average(both[symbol]),
+                **_both_ways(sent.get(symbol, 0), received.get(symbol, 0)),
                 "percentage": share(number, whole),
             }
             | self._flow.last_activity("chain", chain, symbol)
-            for symbol, number in top(counts, TOP_ASSETS)
+            for symbol, number in busiest
         ]
+
+
+def _both_ways(sent: int, received: int) -> dict[str, JSON]:
+    return {
+        "outgoingCount": count(sent),
+        "incomingCount": count(received),
+        "netFlow": count(received) - count(sent),
+        "totalVolume": display(volume(sent + received)),
+        "averageAmount": average(sent + received),
+    }
+
+
+def _sums(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    sums = dict(first)
+    for key, value in second.items():
+        sums[key] = sums.get(key, 0) + value
+    return sums
 
 
 def _changes(item: Mapping[str, JSON], outgoing: int, incoming: int) -> dict[str, JSON]:

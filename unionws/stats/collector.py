@@ -10,10 +10,12 @@ from unionws.extensions import Statistic
 from unionws.model import JSON, EnrichedTransfer
 from unionws.settings import Settings
 from unionws.stats.coverage import Coverage
-from unionws.stats.guard import Guarded, encode
+from unionws.stats.guard import Guarded
 from unionws.stats.parts import Parts
 from unionws.stats.shape import empty_chart
-from unionws.stats.trim import CHART_BYTES, fit
+from unionws.stats.sketches import EXACT_UP_TO, PERCENT_95
+from unionws.stats.trim import CHART_BYTES, fit, join
+from unionws.stats.windows import SCALES
 
 _WITH_UPTIME = ("currentRates", "activeWalletRates", "chainFlowData", "assetVolumeData")
 _WITH_AVAILABILITY = ("currentRates", "activeWalletRates")
@@ -64,7 +66,7 @@ class Collector:
         self.coverage = Coverage(now, settings.SHORT_WINDOW)
         self._guarded = [Guarded(statistic, self.coverage) for statistic in statistics]
         self._limit = limit
-        self._body = b""
+        self._parts: Mapping[str, bytes] = {}
         self._last = Snapshot(0, {}, b"{}", b"{}")
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
@@ -78,15 +80,16 @@ class Collector:
         Uptime alone is no change: while all else is the same, ``rev`` and the encoded bytes stay.
         Windows that roll on over a quiet time do change, until they are empty.
         """
-        data = self._figures(now)
-        expected = sum(guarded.size for guarded in self._guarded if not guarded.off)
-        body = fit(data, self._limit, expected)
-        changed = body != self._body or not self._last.rev
+        data, encoded = self._figures(now)
+        inners = [inner for guarded in self._guarded for inner in guarded.inner]
+        parts = fit(data, encoded, inners, self._limit)
+        changed = parts != self._parts
         rev = self._last.rev + changed
         self._stamp(data, rev, now)
         if changed:
-            self._body = body
-            self._last = Snapshot(rev, data, encode(data), encode(data["currentRates"]))
+            self._parts = parts
+            stamped = self._stamped(parts, data)
+            self._last = Snapshot(rev, data, join(stamped), stamped["currentRates"])
         else:
             self._last = Snapshot(rev, data, self._last.chart, self._last.rates)
         return self._last
@@ -113,8 +116,9 @@ class Collector:
         """Per statistic that ever failed: how often, and whether it is switched off."""
         return {g.name: {"failures": g.failures, "off": g.off} for g in self._guarded if g.failures}
 
-    def _figures(self, now: float) -> dict[str, JSON]:
-        data = empty_chart()
+    def _figures(self, now: float) -> tuple[dict[str, JSON], dict[str, bytes]]:
+        """All figures, and those of our own as they were encoded when they were checked."""
+        data, encoded = empty_chart(), dict[str, bytes]()
         extensions: dict[str, JSON] = {}
         for guarded in self._guarded:
             figures = guarded.snapshot(now)
@@ -122,13 +126,26 @@ class Collector:
                 continue
             if guarded.own:
                 data.update(figures)
+                encoded |= guarded.encoded
             else:
                 extensions[guarded.name] = figures
-        complete = self.coverage.complete(now)
         data["dataAvailability"] = self.coverage.availability(now)
-        data["coverage"] = {"since": milliseconds(self.coverage.since), "complete": complete}
+        data["coverage"] = {
+            "since": milliseconds(self.coverage.since),
+            "complete": self.coverage.complete(now),
+            "distinctWallets": {"exactUpTo": EXACT_UP_TO, "percent95": PERCENT_95},
+            "tooLowBy": self._too_low_by(),
+        }
         data["ext"] = extensions
-        return data
+        return data, encoded
+
+    def _too_low_by(self) -> dict[str, JSON]:
+        """By window, what its figures may lack where they are not exact."""
+        found = {
+            window.key: {kind: lost for g in self._guarded for kind, lost in g.too_low_by(window).items()}
+            for window in SCALES
+        }
+        return {key: kinds for key, kinds in found.items() if kinds}
 
     def _stamp(self, data: dict[str, JSON], rev: int, now: float) -> None:
         uptime = self.coverage.uptime(now)
@@ -137,3 +154,13 @@ class Collector:
         for key in _WITH_AVAILABILITY:
             data[key]["dataAvailability"] = data["dataAvailability"]
         data["rev"] = rev
+
+    def _stamped(self, parts: Mapping[str, bytes], data: Mapping[str, JSON]) -> dict[str, bytes]:
+        """The encoded values as ``_stamp`` left them."""
+        stamped = {**parts, "rev": b"%d" % data["rev"]}
+        for key in _WITH_UPTIME:
+            stamp = b',"serverUptimeSeconds":%d' % data[key]["serverUptimeSeconds"]
+            if key in _WITH_AVAILABILITY:
+                stamp += b',"dataAvailability":' + parts["dataAvailability"]
+            stamped[key] = parts[key][:-1] + stamp + b"}"
+        return stamped

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from typing import TypeVar
 
 from unionws.stats.windows import WINDOWS, Window
@@ -17,6 +17,7 @@ TOP = 10
 
 TEXT_LIMIT = 48
 """Characters kept of a name or symbol: anybody can issue a token with a book for a name."""
+
 
 _LONG = 500
 """From here on picking a few costs less than sorting all."""
@@ -39,12 +40,28 @@ def share(part: int, whole: int) -> float:
 
 
 def top(counts: Mapping[K, int], size: int = TOP) -> list[tuple[K, int]]:
-    """The ``size`` highest counts, highest first, ties by ascending key."""
-    if len(counts) > _LONG:
-        return nsmallest(size, counts.items(), key=lambda item: (-item[1], item[0]))
-    keys = sorted(counts)
-    keys.sort(key=counts.__getitem__, reverse=True)  # stable: equal counts keep the keys' order
-    return [(key, counts[key]) for key in keys[:size]]
+    """The ``size`` highest counts, highest first, ties by ascending key.
+
+    Most tables are long and flat: the count of the last that is wanted is found first, by counts
+    alone, and only what reaches it is put in order.
+    """
+    if len(counts) <= size:
+        return sorted(counts.items(), key=_rank)
+    level = _nth(counts.values(), size)
+    above = sorted([item for item in counts.items() if item[1] > level], key=_rank)
+    ties = nsmallest(size - len(above), [key for key, count in counts.items() if count == level])
+    return above + [(key, level) for key in ties]
+
+
+def _nth(values: Collection[int], size: int) -> int:
+    """The ``size``-th highest value."""
+    if len(values) > _LONG:
+        return nlargest(size, values)[-1]
+    return sorted(values, reverse=True)[size - 1]
+
+
+def _rank(item: tuple[K, int]) -> tuple[int, K]:
+    return -item[1], item[0]
 
 
 def clip(text: str, limit: int = TEXT_LIMIT) -> str:

@@ -1,116 +1,33 @@
-"""What moved where: one exact table of (source, destination, symbol) under every window.
+"""What moved where: one table of (source, destination, symbol) under every window.
 
 Routes, chain flow and asset volume are three readings of it, so they always agree. Keys are
-universal chain ids and token symbols; transfers without a symbol are filed under "".
+universal chain ids and token symbols; transfers without a symbol are filed under "". It is exact
+up to BUDGET; beyond, ``too_low_by`` says what a figure may lack.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
 
 from unionws.model import JSON, EnrichedTransfer
 from unionws.stats.book import Book
+from unionws.stats.cells import Cell, FlowSpan, Rollup, Thinning, Totals
 from unionws.stats.coverage import Coverage
 from unionws.stats.figures import clip, rfc3339
-from unionws.stats.packing import pack, scaled
+from unionws.stats.packing import count, display, pack, scaled, volume
 from unionws.stats.parts import Parts, below, under
 from unionws.stats.peaks import Peaks
-from unionws.stats.span import Span
 from unionws.stats.sums import Sums
 from unionws.stats.windows import SCALES, Window, place
 
-Route: TypeAlias = tuple[str, str]
-Cell: TypeAlias = tuple[str, str, str]
-K = TypeVar("K", str, Route)
-
 BUDGET = 250_000
-"""Cells held per bucket width. Over it the rarest are filed under "": routes and chains stay
-exact, the figures of rare assets become too low."""
+"""Cells held per bucket width. Over it they are thinned as :mod:`unionws.stats.cells` says."""
+
+COMPARED = ("assets", "chains", "routes")
+"""Kinds of figures whose change against the preceding window is told."""
 
 _BOOK = 4_096
-
-
-@dataclass(slots=True)
-class Totals:
-    """A window's cells added up by route, by chain each way and by symbol; all packed figures."""
-
-    routes: dict[Route, int] = field(default_factory=dict)
-    sent: dict[str, int] = field(default_factory=dict)
-    received: dict[str, int] = field(default_factory=dict)
-    assets: dict[str, int] = field(default_factory=dict)
-
-    def add(self, cells: Mapping[Cell, int]) -> None:
-        """Add cells (differences of figures, too), by everything at once."""
-        for (source, destination, symbol), packed in cells.items():
-            _change(self.routes, (source, destination), packed)
-            _change(self.sent, source, packed)
-            _change(self.received, destination, packed)
-            if symbol:
-                _change(self.assets, symbol, packed)
-
-
-@dataclass(slots=True)
-class Rollup(Totals):
-    """Totals, and what each chain and each asset is made of."""
-
-    sent_assets: dict[str, dict[str, int]] = field(default_factory=dict)
-    received_assets: dict[str, dict[str, int]] = field(default_factory=dict)
-    asset_routes: dict[str, dict[Route, int]] = field(default_factory=dict)
-
-    def add(self, cells: Mapping[Cell, int]) -> None:
-        Totals.add(self, cells)
-        for (source, destination, symbol), packed in cells.items():
-            if symbol:
-                _nest(self.sent_assets, source, symbol, packed)
-                _nest(self.received_assets, destination, symbol, packed)
-                _nest(self.asset_routes, symbol, (source, destination), packed)
-
-
-def _change(table: dict[K, int], key: K, packed: int) -> None:
-    total = table.get(key, 0) + packed
-    if total:
-        table[key] = total
-    else:
-        table.pop(key, None)
-
-
-def _nest(table: dict[str, dict[K, int]], outer: str, inner: K, packed: int) -> None:
-    row = table.setdefault(outer, {})
-    _change(row, inner, packed)
-    if not row:
-        del table[outer]
-
-
-class FlowSpan(Span[Cell]):
-    """Rollups of one window and of the one before it.
-
-    Its running totals are only what changed since the rollups were last brought up to date, so
-    a snapshot costs what changed, not what there is.
-
-    Args:
-        size: whole buckets in the window.
-    """
-
-    __slots__ = ("_now", "_then")
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size, previous=True)
-        self._now = Rollup()
-        self._then = Totals()
-
-    def clear(self) -> None:
-        super().clear()
-        self._now, self._then = Rollup(), Totals()
-
-    def rollups(self) -> tuple[Rollup, Totals]:
-        """The window and the one before it, up to date; read, do not change."""
-        self._now.add(self.current)
-        self._then.add(self.previous)
-        super().clear()
-        return self._now, self._then
 
 
 class Flow:
@@ -122,8 +39,8 @@ class Flow:
     def __init__(self) -> None:
         self.coverage: Coverage | None = None
         self._spans = {window: FlowSpan(window.buckets) for window in SCALES}
-        self._cells: Sums[Cell] = Sums(self._spans, budget=BUDGET, fold=_without_symbol)
-        self._peaks = Peaks(SCALES)
+        self._cells: Sums[Cell] = Sums(self._spans, budget=BUDGET, dropping=Thinning())
+        self._peaks = Peaks(SCALES, self._shows)
         self._interned: dict[Cell, Cell] = {}
         self._seen: Book[tuple[str, ...]] = Book(_BOOK)
 
@@ -166,6 +83,27 @@ class Flow:
     def largest(self, symbol: str, window: Window) -> int:
         """Largest amount of an asset in the window, in 10⁻³⁶ display units; 0 when none is known."""
         return self._peaks.peak(symbol, window)
+
+    def show(self, window: Window, symbols: Sequence[str]) -> None:
+        """Keep what is known of the assets in this window's list, whatever the budget."""
+        self._spans[window].show(frozenset(symbols))
+
+    def _shows(self, symbol: str) -> bool:
+        return any(span.shows(symbol) for span in self._spans.values())
+
+    def too_low_by(self, window: Window) -> Mapping[str, JSON]:
+        """By kind of figure, what one can be too low by at most; empty while all are exact."""
+        before = self._cells.missing(window, previous=True)
+        losses = self._cells.missing(window) | {
+            f"{kind}Before": before[kind] for kind in COMPARED if kind in before
+        }
+        lost: dict[str, JSON] = {
+            kind: {"count": count(loss), "volume": display(volume(loss))}
+            for kind, loss in sorted(losses.items())
+        }
+        if peak := self._peaks.refused(window):
+            lost["largestTransfers"] = {"volume": display(peak)}
+        return lost
 
     def chain_name(self, chain: str) -> str:
         """Display name of a chain, as in its newest transfer."""
@@ -212,7 +150,3 @@ class Flow:
         if len(self._interned) > _BOOK:
             self._interned.clear()
         return self._interned.setdefault(cell, cell)
-
-
-def _without_symbol(cell: Cell) -> Cell:
-    return (cell[0], cell[1], "")

@@ -11,7 +11,9 @@ import ujson
 from unionws.extensions import Persistent, Statistic
 from unionws.model import JSON, EnrichedTransfer
 from unionws.stats.coverage import Coverage
+from unionws.stats.inner import Inner
 from unionws.stats.parts import Parts
+from unionws.stats.windows import Window
 
 PATIENCE = 5
 """Failures in a row after which a statistic is switched off."""
@@ -27,6 +29,24 @@ class UsesCoverage(Protocol):
     """A statistic that wants to know which spans of time are covered; called once, at start."""
 
     def use_coverage(self, coverage: Coverage) -> None: ...
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """A statistic of ours whose figures may be too low where tables are too long to be kept whole."""
+
+    def too_low_by(self, window: Window) -> Mapping[str, JSON]: ...
+
+
+@runtime_checkable
+class Nested(Protocol):
+    """A statistic of ours with lists in its lists, which are filled where there is room.
+
+    Attributes:
+        inner: those of its last snapshot, all empty.
+    """
+
+    inner: Sequence[Inner]
 
 
 def encode(value: JSON) -> bytes:
@@ -45,19 +65,31 @@ class Guarded:
         name: the statistic's name.
         failures: failed calls so far.
         off: whether it was switched off.
-        size: bytes of its last good snapshot, encoded.
+        encoded: by top-level key, its last good snapshot as JSON.
     """
 
-    __slots__ = ("_in_a_row", "_observer", "_owed", "failures", "name", "off", "size")
+    __slots__ = (
+        "_estimating",
+        "_in_a_row",
+        "_nested",
+        "_observer",
+        "_owed",
+        "encoded",
+        "failures",
+        "name",
+        "off",
+    )
 
     def __init__(self, statistic: Statistic, coverage: Coverage) -> None:
         self.name = statistic.name
         self.failures = 0
         self.off = False
-        self.size = 0
+        self.encoded: Mapping[str, bytes] = {}
         self._observer = statistic.observer
         self._owed = False
         self._in_a_row = dict.fromkeys(("observe", "snapshot", "state", "restore"), 0)
+        self._estimating = self._observer if self.own and isinstance(self._observer, Estimating) else None
+        self._nested = self._observer if self.own and isinstance(self._observer, Nested) else None
         if isinstance(self._observer, UsesCoverage):
             self._observer.use_coverage(coverage)
 
@@ -88,6 +120,15 @@ class Guarded:
             logger.exception("A statistic failed", extra=self._failed("snapshot"))
             return None
 
+    def too_low_by(self, window: Window) -> Mapping[str, JSON]:
+        """By kind of figure, what one of this window may lack at most; empty when they are exact."""
+        return {} if self.off or self._estimating is None else self._estimating.too_low_by(window)
+
+    @property
+    def inner(self) -> Sequence[Inner]:
+        """Lists in its last snapshot that are still to be filled."""
+        return () if self.off or self._nested is None else self._nested.inner
+
     def state(self, *, whole: bool) -> Parts:
         """Its state in parts; none when it keeps nothing, failed or is off."""
         if self.off or not isinstance(self._observer, Persistent):
@@ -115,9 +156,11 @@ class Guarded:
     def _checked(self, figures: Mapping[str, JSON]) -> Mapping[str, JSON]:
         if not isinstance(figures, Mapping):
             raise TypeError(f"its snapshot is a {type(figures).__name__}, not a mapping")
-        self.size = len(encode(figures))
-        if not self.own and self.size > PLUGIN_BYTES:
-            raise ValueError(f"its snapshot is {self.size} bytes, more than {PLUGIN_BYTES}")
+        whole = figures if self.own else {self.name: figures}
+        encoded = {key: encode(value) for key, value in whole.items()}
+        if not self.own and len(encoded[self.name]) > PLUGIN_BYTES:
+            raise ValueError(f"its snapshot is {len(encoded[self.name])} bytes, more than {PLUGIN_BYTES}")
+        self.encoded = encoded
         return figures
 
     def _failed(self, call: str) -> Mapping[str, JSON]:

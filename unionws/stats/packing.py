@@ -12,7 +12,11 @@ is negative; 2⁴⁰ transfers is a thousand a second for 34 years.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Mapping
 from decimal import ROUND_DOWN, Context, Decimal
+from typing import TypeVar
+
+K = TypeVar("K", bound=Hashable)
 
 SCALE = 10**36
 _FIELD = 40
@@ -42,9 +46,21 @@ def pack(volume: int | None) -> int:
     return (volume << 2 * _FIELD) | (1 << _FIELD) | 1
 
 
+def pair(transfers: int, units: int) -> int:
+    """A count and a volume that need not belong together, as one figure."""
+    return (units << 2 * _FIELD) | transfers
+
+
 def count(packed: int) -> int:
     """Transfers."""
     return packed & _MASK
+
+
+def counts(table: Mapping[K, int], keys: Iterable[K] | None = None) -> dict[K, int]:
+    """Transfers of each figure of a table, or of those with these keys."""
+    if keys is None:
+        return {key: packed & _MASK for key, packed in table.items()}
+    return {key: table[key] & _MASK for key in keys}
 
 
 def known(packed: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
 from unionws.model import JSON
+from unionws.stats.cells import OTHER
 from unionws.stats.parts import Parts
 from unionws.stats.ring import Ring
 from unionws.stats.windows import Window, capacity, reach
@@ -15,7 +16,7 @@ _Peak: TypeAlias = tuple[int, int]
 """(value, bucket): of equal values the newer bucket, for it stays longer."""
 
 KEYS_PER_BUCKET = 128
-"""Keys one bucket holds; of more, the rest are left out of the largest values."""
+"""Keys one bucket holds, besides those that are wanted; the largest value of all others is kept as one."""
 
 _PEAKS = 4_096
 
@@ -23,12 +24,14 @@ _PEAKS = 4_096
 class _Tier:
     """Bucket maxima of one width, and the peak of each window, found again when it goes."""
 
-    __slots__ = ("_head", "_peaks", "_reach", "_ring", "step")
+    __slots__ = ("_head", "_peaks", "_reach", "_refused", "_ring", "_wanted", "step")
 
-    def __init__(self, step: int, sizes: Sequence[int]) -> None:
+    def __init__(self, step: int, sizes: Sequence[int], wanted: Callable[[str], bool]) -> None:
         self.step = step
+        self._wanted = wanted
         self._ring: Ring[dict[str, int]] = Ring(capacity(sizes[-1]), dict)
         self._reach = reach(sizes[-1], step)
+        self._refused: set[int] = set()
         self._head = 0
         self._peaks: dict[int, dict[str, _Peak]] = {size: {} for size in sizes}
 
@@ -38,9 +41,10 @@ class _Tier:
         bucket = self._ring.buckets.get(index)
         if bucket is None:
             bucket = self._ring.open(index)
-            self._ring.expire()
-        if key not in bucket and len(bucket) >= KEYS_PER_BUCKET:
-            return
+            self._refused.difference_update(gone for gone, _ in self._ring.expire())
+        if key not in bucket and len(bucket) >= KEYS_PER_BUCKET and not self._wanted(key):
+            key = OTHER
+            self._refused.add(index)
         if value > bucket.get(key, -1):
             bucket[key] = value
             self._ring.changed.add(index)
@@ -66,6 +70,11 @@ class _Tier:
             found = self._search(key, size)
         return found[0] if found else 0
 
+    def refused(self, size: int) -> int:
+        """The largest value among the newest ``size + 1`` buckets that was given to no key."""
+        oldest, buckets = self._head - size, self._ring.buckets
+        return max((buckets[i][OTHER] for i in self._refused if oldest <= i <= self._head), default=0)
+
     def state(self, *, whole: bool) -> Parts:
         changed = self._ring.take_changed(whole=whole)
         found = [(index, self._ring.buckets.get(index)) for index in changed]
@@ -73,6 +82,8 @@ class _Tier:
 
     def restore(self, index: int, bucket: Mapping[str, int]) -> None:
         self._ring.buckets[index] = dict(bucket)
+        if OTHER in bucket:
+            self._refused.add(index)
 
     def _forget(self) -> None:
         """Keep keys that nobody asks for from piling up."""
@@ -101,13 +112,16 @@ class _Tier:
 class Peaks:
     """Largest value per key over each window.
 
+    Where a bucket was full, the peak of a key may be too low: the true one is no more than ``refused``.
+
     Args:
         windows: shortest first.
+        wanted: whether a key finds room in a full bucket, too; few may.
     """
 
-    def __init__(self, windows: Sequence[Window]) -> None:
+    def __init__(self, windows: Sequence[Window], wanted: Callable[[str], bool] = lambda key: False) -> None:
         self._tiers = {
-            step: _Tier(step, [window.buckets for window in group])
+            step: _Tier(step, [window.buckets for window in group], wanted)
             for step, group in groupby(windows, lambda window: window.step)
         }
 
@@ -135,3 +149,7 @@ class Peaks:
     def peak(self, key: str, window: Window) -> int:
         """The largest value in the window as of the last ``advance``; 0 when there is none."""
         return self._tiers[window.step].peak(key, window.buckets)
+
+    def refused(self, window: Window) -> int:
+        """The largest value in the window that was left out, whatever its key; 0 when all peaks are exact."""
+        return self._tiers[window.step].refused(window.buckets)

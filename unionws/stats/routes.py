@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from unionws.model import JSON, EnrichedTransfer
+from unionws.stats.cells import OTHER_ROUTES, Route
 from unionws.stats.figures import change, top
-from unionws.stats.flow import Flow, Route
-from unionws.stats.packing import count
+from unionws.stats.flow import Flow
+from unionws.stats.packing import count, counts
 from unionws.stats.windows import SCALES, Window
 
 
@@ -44,10 +45,11 @@ class Routes:
 
     def _list(self, window: Window, now: float) -> list[dict[str, JSON]]:
         current, previous = self._flow.rollups(window)
-        counts = {route: count(packed) for route, packed in current.routes.items()}
+        numbers = counts(current.routes)
+        numbers.pop(OTHER_ROUTES[:2], None)
         comparable = self._flow.comparable(window, now)
         items = []
-        for route, number in top(counts):
+        for route, number in top(numbers):
             item = {"count": number, **route_fields(self._flow, route)}
             if comparable:
                 item["countChange"] = change(number, count(previous.routes.get(route, 0)))

@@ -25,6 +25,12 @@ LG_K = 12
 RELATIVE_ERROR = 1.04 / 2 ** (LG_K / 2)
 """One standard error of an estimate, as a share of it."""
 
+PERCENT_95 = round(200 * RELATIVE_ERROR, 2)
+"""95 of 100 estimates are nearer to the truth than so many percent of it."""
+
+EXACT_UP_TO = 300
+"""Keys up to which an estimate is exact, but for collisions."""
+
 _new_sketch = partial(datasketches.hll_sketch, LG_K, datasketches.HLL_4)
 
 
@@ -62,7 +68,7 @@ class _Tier:
     run of stretches, so a moving edge costs one pass over the buckets for all of them.
     """
 
-    __slots__ = ("_coarse", "_edges", "_head", "_ratio", "_reach", "_ring", "_stretches")
+    __slots__ = ("_coarse", "_edges", "_head", "_ratio", "_reach", "_results", "_ring", "_stretches")
 
     def __init__(self, step: int, windows: Sequence[Window], coarse: _Tier | None, ratio: int) -> None:
         sizes = [window.buckets for window in windows]
@@ -73,6 +79,7 @@ class _Tier:
         self._ratio = ratio
         self._head = 0
         self._stretches: list[datasketches.hll_union] = []
+        self._results: list[datasketches.hll_sketch | None] = []
 
     def add(self, index: int, key: str) -> None:
         age = self._head - index
@@ -85,7 +92,9 @@ class _Tier:
         self._ring.changed.add(index)
         sketch.update(key)
         if 0 <= age <= self._edges[-1] and self._stretches:
-            self._stretches[bisect_left(self._edges, age)].update(key)
+            number = bisect_left(self._edges, age)
+            self._stretches[number].update(key)
+            self._results[number] = None
 
     def advance(self, head: int) -> None:
         if head == self._head and self._stretches:
@@ -96,6 +105,7 @@ class _Tier:
             merge(self._between(head - oldest, head - young))
             for young, oldest in zip(youngest, self._edges, strict=False)
         ]
+        self._results = [None] * len(self._stretches)
 
     def state(self, *, whole: bool) -> Parts:
         changed = self._ring.take_changed(whole=whole)
@@ -106,10 +116,19 @@ class _Tier:
         self._ring.buckets[index] = datasketches.hll_sketch.deserialize(data)
 
     def stretches(self, size: int) -> tuple[list[datasketches.hll_sketch], list[datasketches.hll_sketch]]:
-        """Sketches of the window of ``size`` buckets and of the one before it."""
+        """Sketches of the window of ``size`` buckets and of the one before it, youngest first.
+
+        A stretch is the same object as long as nothing came into it.
+        """
         middle, end = self._edges.index(size) + 1, self._edges.index(2 * size) + 1
-        results = [union.get_result(datasketches.HLL_8) for union in self._stretches[:end]]
+        results = [self._result(number) for number in range(min(end, len(self._stretches)))]
         return results[:middle], results[middle:]
+
+    def _result(self, number: int) -> datasketches.hll_sketch:
+        result = self._results[number]
+        if result is None:
+            result = self._results[number] = self._stretches[number].get_result(datasketches.HLL_8)
+        return result
 
     def _between(self, low: int, high: int) -> Iterable[datasketches.hll_sketch]:
         if self._coarse is None:

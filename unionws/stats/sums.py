@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Generic, TypeVar
 
 from unionws.model import JSON
+from unionws.stats.dropping import Dropping, Forgetting, Losses, added
 from unionws.stats.packing import count
 from unionws.stats.parts import Parts
 from unionws.stats.ring import Ring
@@ -31,8 +32,9 @@ class _Tier(Generic[K]):
     __slots__ = (
         "_budget",
         "_cuts",
-        "_fold",
+        "_dropping",
         "_head",
+        "_lacks",
         "_limit",
         "_reach",
         "_ring",
@@ -42,9 +44,7 @@ class _Tier(Generic[K]):
         "step",
     )
 
-    def __init__(
-        self, step: int, spans: Sequence[Span[K]], budget: int, fold: Callable[[K], K] | None
-    ) -> None:
+    def __init__(self, step: int, spans: Sequence[Span[K]], budget: int, dropping: Dropping[K]) -> None:
         widest = max(span.reach for span in spans)
         self.step = step
         self.spans = spans
@@ -52,8 +52,9 @@ class _Tier(Generic[K]):
         self._ring: Ring[dict[K, int]] = Ring(capacity(widest), dict)
         self._reach = reach(widest, step)
         self._budget = self._limit = budget
-        self._fold = fold
-        self._cuts: dict[int, int] = {}
+        self._dropping = dropping
+        self._cuts: dict[int, Losses] = {}
+        self._lacks: list[Span[str]] = [Span(span.size, previous=True) for span in spans]
         self._head = 0
         self._stale = True
 
@@ -78,12 +79,13 @@ class _Tier(Generic[K]):
             for newest in range(self._head + 1, head + 1):
                 for span in self.spans:
                     span.step(newest, self._ring.buckets)
+                for lack in self._lacks:
+                    lack.step(newest, self._cuts)
         self._head = head
 
-    def missing(self, span: Span[K]) -> int:
-        """The most that a key's figure in this window can be too low."""
-        oldest = self._head - span.size
-        return sum(cut for index, cut in self._cuts.items() if oldest <= index <= self._head)
+    def missing(self, span: Span[K], *, previous: bool) -> Losses:
+        lack = self._lacks[self.spans.index(span)]
+        return dict(lack.previous if previous else lack.current)
 
     def newest(self, key: K, span: Span[K]) -> int | None:
         """Number of the window's newest bucket that holds ``key``."""
@@ -100,10 +102,12 @@ class _Tier(Generic[K]):
     def _rebuild(self, head: int) -> None:
         for span in self.spans:
             span.rebuild(head, self._ring.buckets)
+        for lack in self._lacks:
+            lack.rebuild(head, self._cuts)
         self._stale = False
 
     def _prune(self) -> None:
-        """Drop the rare half of the fullest buckets until the budget is kept.
+        """Drop what is rare from the fullest buckets until the budget is kept.
 
         Where keys that are not to be dropped fill the budget, it is tried again a little later.
         """
@@ -116,40 +120,55 @@ class _Tier(Generic[K]):
         self._limit = max(self._budget, self.entries + slack)
 
     def _cut(self, index: int) -> None:
+        """Make a bucket smaller by a quarter at least, if that can be."""
         bucket = self._ring.buckets[index]
-        keys = [key for key in bucket if not self._kept(key)]
-        keys.sort(key=lambda key: count(bucket[key]))
-        rare = keys[: (len(keys) + 1) // 2]
-        self._ring.changed.add(index)
-        if rare:
-            self._cuts[index] = self._cuts.get(index, 0) + count(bucket[rare[-1]])
-        for key in rare:
-            value = self._take(bucket, index, key)
-            if self._fold is not None:
-                self._put(bucket, index, self._fold(key), value)
+        goal = len(bucket) * 3 // 4
+        while len(bucket) > goal and (rare := self._rare(bucket)):
+            self._drop(bucket, index, rare)
         self._ring.buckets[index] = dict(bucket)  # a dict that lost keys keeps their room
+
+    def _rare(self, bucket: Mapping[K, int]) -> list[K]:
+        """The rare half of those keys that are the most for their price."""
+        priced: dict[int, list[K]] = {}
+        for key in bucket:
+            if not any(span.wants(key) for span in self.spans):
+                priced.setdefault(self._dropping.price(key), []).append(key)
+        priced.pop(0, None)
+        keys = max(priced.items(), key=lambda pair: len(pair[1]) / pair[0], default=(0, []))[1]
+        keys.sort(key=lambda key: count(bucket[key]))
+        return keys[: (len(keys) + 1) // 2]
+
+    def _drop(self, bucket: dict[K, int], index: int, keys: Sequence[K]) -> None:
+        self._ring.changed.add(index)
+        dropped = {key: self._take(bucket, index, key) for key in keys}
+        for key, value in dropped.items():
+            for parent in self._dropping.parents(key):
+                self._put(bucket, index, parent, value)
+        losses = self._dropping.losses(dropped)
+        self._cuts[index] = added(self._cuts.get(index, {}), losses)
+        if (age := self._head - index) >= 0 and not self._stale:
+            for lack in self._lacks:
+                for kind, loss in losses.items():
+                    lack.add(age, kind, loss)
 
     def state(self, dump: Callable[[K], JSON], *, whole: bool) -> Parts:
         """Per changed bucket its entries, and what was cut from it; made when it is asked for."""
         parts: Parts = {}
         for index in self._ring.take_changed(whole=whole):
             bucket = self._ring.buckets.get(index)
-            cut = self._cuts.get(index, 0)
+            cut = dict(self._cuts.get(index, {}))
             parts[str(index)] = None if bucket is None else partial(_entries, dict(bucket), cut, dump)
         return parts
 
-    def restore(self, index: int, entries: Mapping[K, int], cut: int) -> None:
+    def restore(self, index: int, entries: Mapping[K, int], cut: Losses | int) -> None:
         self._ring.buckets[index] = dict(entries)
         self.entries += len(entries)
         self._limit = max(self._budget, self.entries)
+        if isinstance(cut, int):  # a file of old told the largest dropped count only
+            cut = self._dropping.losses_before(entries, cut)
         if cut:
             self._cuts[index] = cut
         self._stale = True
-
-    def _kept(self, key: K) -> bool:
-        if self._fold is not None:
-            return self._fold(key) == key
-        return any(span.wants(key) for span in self.spans)
 
     def _take(self, bucket: dict[K, int], index: int, key: K) -> int:
         value = bucket.pop(key)
@@ -173,7 +192,7 @@ class _Tier(Generic[K]):
                 span.add(age, key, value)
 
 
-def _entries(bucket: Mapping[K, int], cut: int, dump: Callable[[K], JSON]) -> JSON:
+def _entries(bucket: Mapping[K, int], cut: Losses, dump: Callable[[K], JSON]) -> JSON:
     return {"cut": cut, "entries": [[dump(key), value] for key, value in bucket.items()]}
 
 
@@ -186,17 +205,17 @@ class Sums(Generic[K]):
     Args:
         spans: the running totals of each window, shortest first.
         budget: bucket entries (key and bucket) held per bucket width.
-        fold: the key that a dropped key's figure goes to (a key that folds to itself is never
-            dropped); None: it is forgotten.
+        dropping: what becomes of dropped keys.
     """
 
     def __init__(
-        self, spans: Mapping[Window, Span[K]], *, budget: int, fold: Callable[[K], K] | None = None
+        self, spans: Mapping[Window, Span[K]], *, budget: int, dropping: Dropping[K] | None = None
     ) -> None:
+        rule: Dropping[K] = dropping or Forgetting()
         self._spans = dict(spans)
         self._tiers: dict[int, _Tier[K]] = {}
         for step, group in groupby(self._spans, lambda window: window.step):
-            self._tiers[step] = _Tier(step, [self._spans[window] for window in group], budget, fold)
+            self._tiers[step] = _Tier(step, [self._spans[window] for window in group], budget, rule)
 
     def add(self, time: float, key: K, value: int = 1) -> None:
         """Add ``value`` at ``time`` (as ``windows.place`` gives it)."""
@@ -222,9 +241,12 @@ class Sums(Generic[K]):
         index = self._tiers[window.step].newest(key, self._spans[window])
         return None if index is None else float(index * window.step)
 
-    def missing(self, window: Window) -> int:
-        """The most that a key's count in the window can be too low; 0 while everything is exact."""
-        return self._tiers[window.step].missing(self._spans[window])
+    def missing(self, window: Window, *, previous: bool = False) -> Losses:
+        """By kind, the most that a figure of the window can be too low; empty while all is exact.
+
+        ``previous``: of the window before it.
+        """
+        return self._tiers[window.step].missing(self._spans[window], previous=previous)
 
     def state(self, dump: Callable[[K], JSON], *, whole: bool) -> Parts:
         """Buckets that changed since the last call, or all; ``dump`` makes a key JSON."""
@@ -239,7 +261,7 @@ class Sums(Generic[K]):
         for name, part in parts.items():
             step, index = map(int, name.split("/"))
             entries = {load(key): int(value) for key, value in part["entries"]}
-            self._tiers[step].restore(index, entries, int(part["cut"]))
+            self._tiers[step].restore(index, entries, part["cut"])
 
     @property
     def entries(self) -> int:

@@ -11,57 +11,66 @@ less busy routes, then what is said of nodes by chain, and at last plugins' figu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
 
 from unionws.model import JSON
 from unionws.stats.guard import encode
+from unionws.stats.inner import Inner, in_order
 
 CHART_BYTES = 99_000
 """Most that the encoded ``data`` takes; the envelope around it fits into the rest of 100 KB."""
 
-FIRST = 5
-"""Items whose inner lists are shortened last."""
-
-_INNER = (
-    ("assetVolumeData", "assets", "assetVolumeTimeScale", "topRoutes"),
-    ("chainFlowData", "chains", "chainFlowTimeScale", "topAssets"),
-)
-
-_UNSURE = 2_000
-"""Bytes an expected size may be too large by."""
-
-_Entry: TypeAlias = tuple[tuple[int, int, int], int, list[JSON]]
-"""Its place in the queue (last goes first), the bytes it takes, and the list whose last it will be."""
+_INNER_KEYS = ("assetVolumeData", "chainFlowData")
+_EXTRA_KEYS = ("nodeHealthData", "latencyData")
 
 
-def fit(data: dict[str, JSON], limit: int = CHART_BYTES, expected: int = 0) -> bytes:
-    """Shorten ``data`` in place until it encodes to at most ``limit`` bytes; encoded.
+def fit(
+    data: dict[str, JSON],
+    encoded: Mapping[str, bytes],
+    inners: Sequence[Inner] = (),
+    limit: int = CHART_BYTES,
+) -> dict[str, bytes]:
+    """Fill the lists inside items as far as there is room, or shorten what there is, in place.
 
     Args:
-        expected: about how many bytes it takes as it is, where that is known: saves encoding it.
+        encoded: those of its values, by key, that are encoded already.
+        inners: lists in ``data``, all empty.
+
+    Returns:
+        all values of ``data``, in its order, encoded: at most ``limit`` bytes together.
     """
-    if expected > limit + _UNSURE:
-        _shorten(data, expected - limit - _UNSURE)
-    encoded = encode(data)
-    if len(encoded) > limit:
-        _shorten(data, len(encoded) - limit)
-        encoded = encode(data)
-    if len(encoded) > limit:
-        _drop_extras(data, len(encoded) - limit)
-        encoded = encode(data)
-    while len(encoded) > limit and data["ext"]:
+    parts = {key: encoded[key] if key in encoded else encode(data[key]) for key in data}
+    if (room := limit - size(parts)) >= 0:
+        _fill(inners, room)
+        parts |= {key: encode(data[key]) for key in _INNER_KEYS if inners and key in data}
+        return parts
+    _drop_extras(data, -room)
+    parts |= {key: encode(data[key]) for key in _EXTRA_KEYS if key in data}
+    while size(parts) > limit and data["ext"]:
         del data["ext"][max(data["ext"], key=lambda name: len(encode(data["ext"][name])))]
-        encoded = encode(data)
-    return encoded
+        parts["ext"] = encode(data["ext"])
+    return parts
 
 
-def _shorten(data: Mapping[str, JSON], excess: int) -> None:
-    queue = sorted(_entries(data), key=lambda entry: entry[0])
-    while excess > 0 and queue:
-        _, size, inner = queue.pop()
-        inner.pop()
-        excess -= size
+def join(parts: Mapping[str, bytes]) -> bytes:
+    """Encoded values as one object."""
+    return b"{%s}" % b",".join([b'"%s":%s' % (key.encode(), part) for key, part in parts.items()])
+
+
+def size(parts: Mapping[str, bytes]) -> int:
+    """Bytes of ``join``."""
+    return 1 + sum(len(key) + 4 + len(part) for key, part in parts.items())
+
+
+def _fill(inners: Sequence[Inner], room: int) -> None:
+    for inner, depth in in_order(inners):
+        entry = inner.entry(depth)
+        if entry is None:
+            continue
+        room -= inner.copies * (len(encode(entry)) + (depth > 0))
+        if room < 0:
+            return
+        inner.shown.append(entry)
 
 
 def _drop_extras(data: dict[str, JSON], excess: int) -> None:
@@ -86,13 +95,3 @@ def _drop(listed: list[JSON], excess: int, order: Iterable[JSON]) -> int:
         listed.remove(item)
         excess -= len(encode(item)) + 1
     return excess
-
-
-def _entries(data: Mapping[str, JSON]) -> Iterator[_Entry]:
-    for group, plain, scale, inner in _INNER:
-        for items in data[group][scale].values():
-            copies = 2 if items is data[group][plain] else 1
-            for rank, item in enumerate(items):
-                for depth, entry in enumerate(item[inner]):
-                    size = len(encode(entry)) + (depth > 0)
-                    yield (rank // FIRST, depth, rank), size * copies, item[inner]

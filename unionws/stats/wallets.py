@@ -7,18 +7,21 @@ whose address is missing or not hex count no wallet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from itertools import groupby
 
 from datasketches import hll_sketch
 
 from unionws.model import JSON, EnrichedTransfer
+from unionws.stats import packing
 from unionws.stats.book import Book
 from unionws.stats.coverage import Coverage
+from unionws.stats.dropping import COUNTS
 from unionws.stats.figures import TOP, carried, change, clip, rfc3339
 from unionws.stats.leaders import RankedSpan
 from unionws.stats.parts import Parts, below, under
-from unionws.stats.sketches import Distinct, estimate
+from unionws.stats.sketches import Distinct
 from unionws.stats.sums import Sums
+from unionws.stats.tallies import Growing, Tally, at_least, tally
 from unionws.stats.windows import SCALES, WINDOWS, Window, place
 
 SUFFIXES = {
@@ -39,9 +42,6 @@ _BOOK = 8_192
 _LONGEST = 130
 _NAMES = ("senders", "receivers", "total")
 _TOTALS = ("uniqueSendersTotal", "uniqueReceiversTotal", "uniqueTotalWallets")
-
-Tally: TypeAlias = tuple[int, int, int]
-"""Distinct senders, receivers, and both together."""
 
 
 def wallet_key(canonical: str | None) -> bytes | None:
@@ -99,7 +99,7 @@ class Role:
 
     def missing(self, window: Window) -> int:
         """The most a listed count can be too low; 0 while the budget holds every wallet."""
-        return self._counts.missing(window)
+        return packing.count(self._counts.missing(window).get(COUNTS, 0))
 
     def _wallet(self, key: bytes, count: int, window: Window) -> dict[str, JSON]:
         address = "0x" + key.hex()
@@ -123,6 +123,7 @@ class Wallets:
         self._coverage: Coverage | None = None
         self.senders = Role()
         self.receivers = Role()
+        self._remembered: dict[Window, tuple[list[hll_sketch], list[hll_sketch], Tally]] = {}
 
     def use_coverage(self, coverage: Coverage) -> None:
         """Tell changes only where this says both windows are covered."""
@@ -146,6 +147,11 @@ class Wallets:
         self.senders.restore(below("senders", parts))
         self.receivers.restore(below("receivers", parts))
 
+    def too_low_by(self, window: Window) -> Mapping[str, JSON]:
+        """What the count of a listed wallet can be too low by at most, by role, where it can be."""
+        lost = {"senders": self.senders.missing(window), "receivers": self.receivers.missing(window)}
+        return {role: {"count": missing} for role, missing in lost.items() if missing}
+
     def snapshot(self, now: float) -> Mapping[str, JSON]:
         self.senders.advance(now)
         self.receivers.advance(now)
@@ -166,26 +172,25 @@ class Wallets:
                 rates[name + SUFFIXES[window.key]] = count
                 if comparable:
                     rates[f"{name}{SUFFIXES[window.key]}Change"] = change(count, before)
-        ever = _tally(self.senders.distinct.ever(), self.receivers.distinct.ever())
+        ever = tally(self.senders.distinct.ever(), self.receivers.distinct.ever())
         return rates | dict(zip(_TOTALS, ever, strict=True))
 
     def _tallies(self) -> dict[str, tuple[Tally, Tally]]:
         """Per window, the figures of it and of the one before; a longer window never has fewer."""
         tallies: dict[str, tuple[Tally, Tally]] = {}
         least: Tally = (0, 0, 0)
-        for window in WINDOWS:
-            sent, received = self.senders.distinct.pair(window), self.receivers.distinct.pair(window)
-            least = _at_least(_tally(sent.current, received.current), least)
-            tallies[window.key] = (least, _tally(sent.previous, received.previous))
+        for _, windows in groupby(WINDOWS, lambda window: window.step):
+            growing = Growing()
+            for window in windows:
+                sent, received = self.senders.distinct.pair(window), self.receivers.distinct.pair(window)
+                growing.reach(sent.current, received.current)
+                least = at_least(growing.tally(), least)
+                tallies[window.key] = (least, self._before(window, sent.previous, received.previous))
         return tallies
 
-
-def _tally(sent: list[hll_sketch], received: list[hll_sketch]) -> Tally:
-    senders, receivers = estimate(sent), estimate(received)
-    total = estimate([*sent, *received])
-    return senders, receivers, min(max(total, senders, receivers), senders + receivers)
-
-
-def _at_least(tally: Tally, least: Tally) -> Tally:
-    senders, receivers, total = map(max, tally, least)
-    return senders, receivers, total
+    def _before(self, window: Window, sent: list[hll_sketch], received: list[hll_sketch]) -> Tally:
+        """Of a preceding window; remembered, for nothing but late rows and its edge change it."""
+        known = self._remembered.get(window)
+        if known is None or known[:2] != (sent, received):
+            known = self._remembered[window] = (sent, received, tally(sent, received))
+        return known[2]
