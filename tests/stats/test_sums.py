@@ -16,7 +16,8 @@ from unionws.stats.windows import SCALES, WINDOWS, Window
 
 DAY = 86_400
 ages = st.one_of(st.floats(0, 700), st.floats(0, 2.1 * DAY), st.floats(0, 60 * DAY))
-moves = st.one_of(st.floats(0, 90), st.floats(0, 8 * DAY), st.sampled_from([3600.0, -3600.0]))
+steps = st.sampled_from([1.0, 60.0, 3600.0, -3600.0])
+moves = st.one_of(st.floats(0, 90), st.floats(0, 8 * DAY), steps)
 
 
 def recount(events: list[tuple[float, str]], window: Window, now: float) -> tuple[dict[str, int], ...]:
@@ -31,11 +32,15 @@ def recount(events: list[tuple[float, str]], window: Window, now: float) -> tupl
 def test_any_order_of_events_and_times_gives_the_recount(
     rounds: list[tuple[float, list[tuple[float, str]]]],
 ) -> None:
-    """Late rows, long silences and steps of the clock: both windows, every key, exactly."""
+    """Late rows, long silences and steps of the clock: both windows, every key, exactly.
+
+    Whether windows were moved along with the stream before or not.
+    """
     sums: Sums[str] = Sums(spans(WINDOWS), budget=10_000)
     now, events = NOW, list[tuple[float, str]]()
     for move, batch in rounds:
         now += move
+        sums.follow(now)
         for age, key in batch:
             events.append((now - age, key))
             sums.add(now - age, key)
@@ -43,6 +48,19 @@ def test_any_order_of_events_and_times_gives_the_recount(
         for window in WINDOWS:
             found = (dict(sums.current(window)), dict(sums.previous(window)))
             assert found == recount(events, window, now)
+
+
+def test_a_busy_stream_moves_its_windows_along() -> None:
+    """One bucket behind is caught up with at once; a longer way waits for ``advance``."""
+    sums: Sums[str] = Sums(spans(WINDOWS), budget=100)
+    sums.add(NOW, "k")
+    sums.advance(NOW)
+    sums.follow(NOW + 60)
+    assert [window.key for window in WINDOWS if not sums.current(window)] == []
+    for second in range(61, 63):
+        sums.advance(NOW + second - 1)
+        sums.follow(NOW + second)
+    assert [window.key for window in WINDOWS if not sums.current(window)] == ["30s", "1m"]
 
 
 def test_edges_belong_to_the_window_that_starts_there() -> None:

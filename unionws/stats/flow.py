@@ -49,6 +49,7 @@ class Flow:
         self.coverage = coverage
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
+        self._cells.follow(now)
         for item in batch:
             if (time := place(item.event_time, now)) is not None:
                 self._count(item, time)

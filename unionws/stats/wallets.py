@@ -73,6 +73,10 @@ class Role:
             self._counts.add(time, key)
             self._book.note(key, time, display)
 
+    def follow(self, now: float) -> None:
+        """Move windows of counts by the bucket that has just begun, if one has."""
+        self._counts.follow(now)
+
     def advance(self, now: float) -> None:
         """Move all windows to ``now``."""
         self.distinct.advance(now)
@@ -130,6 +134,8 @@ class Wallets:
         self._coverage = coverage
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
+        self.senders.follow(now)
+        self.receivers.follow(now)
         for item in batch:
             time = place(item.event_time, now)
             self.senders.count(item.transfer.sender_canonical, item.sender_display, time)
