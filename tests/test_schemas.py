@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import ujson
 
+from tests.stats.contract import TRANSFER, check_chart, walk
 from tests.stats.traffic import NOW, Traffic
 from unionws.builtin.nodes import Shown
 from unionws.builtin.statistics import register_statistics
@@ -103,7 +104,7 @@ def busy(short: str = "1m", limit: int = CHART_BYTES) -> Collector:
 
 @pytest.mark.parametrize("short", ["1m", "5m"])
 def test_a_full_chart_is_as_its_schema_says_and_fits_its_frame(short: str) -> None:
-    """Every key with every list, latencies and nodes included, in under 100 KB."""
+    """Every key with every list, latencies and nodes included, in under 100 KB; and as the contract says."""
     snapshot = busy(short).snapshot(NOW)
     data = ujson.loads(snapshot.chart)
     validate(data, published("chartData"))
@@ -111,6 +112,8 @@ def test_a_full_chart_is_as_its_schema_says_and_fits_its_frame(short: str) -> No
     assert len(snapshot.chart) < 100_000
     whole = ujson.loads(busy(short, 10_000_000).snapshot(NOW).chart)
     validate(whole, published("chartData"))
+    check_chart(data)
+    check_chart(whole)
     assert (len(whole["latencyData"]), len(whole["nodeHealthData"]["nodesWithRpcs"])) == (MOST, 100)
     assert set(published("chartData")["properties"]) == set(data)
     assert data["nodeHealthData"]["totalNodes"] == 100
@@ -138,6 +141,8 @@ def test_transfers_are_as_their_schema_says(nulls: bool) -> None:
     data = [ujson.loads(item.json) for item in Enricher().enrich(transfers, NOW)]
     assert len(data) > 100
     validate(data, published("transfers"))
+    for item in data:
+        walk(item, TRANSFER)
     validate(data[0], published("transfer"))
 
 

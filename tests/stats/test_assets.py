@@ -19,7 +19,7 @@ def volumes(*items: Any) -> Any:
     flow.snapshot(NOW)
     reader = Assets(flow, "1m")
     data = reader.snapshot(NOW)["assetVolumeData"]
-    fill(reader.inner)
+    fill(reader.inner())
     return data
 
 

@@ -19,7 +19,7 @@ def flowing(*items: Any) -> Any:
     flow.snapshot(NOW)
     reader = ChainFlow(flow, "1m")
     data = reader.snapshot(NOW)["chainFlowData"]
-    fill(reader.inner)
+    fill(reader.inner())
     return data
 
 

@@ -11,11 +11,14 @@ import ujson
 
 from tests.stats.reference import LENGTH, Reference
 from tests.stats.traffic import NOW, Traffic, transfer
+from unionws.app import load_plugins
 from unionws.builtin.statistics import register_statistics
 from unionws.extensions import Statistic
 from unionws.model import EnrichedTransfer
 from unionws.settings import Settings
+from unionws.stats.assets import Assets
 from unionws.stats.collector import Collector
+from unionws.stats.flow import Flow
 from unionws.stats.rates import FIELDS
 from unionws.stats.sketches import RELATIVE_ERROR
 from unionws.stats.wallets import SUFFIXES
@@ -210,3 +213,33 @@ def test_a_failing_built_in_statistic_leaves_its_keys_empty_but_there(
     data = Collector(Settings(), broken, now=NOW).snapshot(NOW).data
     assert data == healthy
     assert caplog.records
+
+
+@pytest.mark.parametrize("call", ["too_low_by", "inner", "make"])
+def test_what_fails_around_a_snapshot_leaves_the_rest_of_it(
+    call: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bounds and lists in lists are left out then; counts, and all else, are there."""
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("broken on purpose")
+
+    counted = collector()
+    counted.observe([transfer(NOW)], NOW)
+    targets = {"too_low_by": (Flow, "too_low_by"), "inner": (Assets, "inner"), "make": (Assets, "_routes")}
+    monkeypatch.setattr(*targets[call], broken)
+    snapshot = counted.snapshot(NOW)
+    (asset,) = snapshot.data["assetVolumeData"]["assets"]
+    assert (asset["transferCount"], bool(asset["topRoutes"])) == (1, call == "too_low_by")
+    assert ujson.loads(snapshot.chart) == snapshot.data
+    assert "broken on purpose" in caplog.text
+
+
+def test_lists_in_lists_come_through_what_watches_plugins() -> None:
+    """As the service registers them, too."""
+    host = load_plugins(Settings(PLUGINS_DIR=""))
+    counted = Collector(Settings(), host.collect("register_statistics", Statistic), now=NOW)
+    counted.observe([transfer(NOW)], NOW)
+    data = counted.snapshot(NOW).data
+    assert data["assetVolumeData"]["assets"][0]["topRoutes"]
+    assert data["chainFlowData"]["chains"][0]["topAssets"]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import pytest
 import ujson
 
+from tests.stats.contract import CHART, SCALES, check_chart, walk
 from tests.stats.traffic import NOW, Traffic
 from unionws.builtin.statistics import register_statistics
 from unionws.settings import Settings
@@ -16,152 +13,6 @@ from unionws.stats.collector import Collector
 from unionws.stats.shape import empty_chart
 
 DAY = 86_400
-SCALES = ["1m", "5m", "1h", "1d", "7d", "14d", "30d"]
-Check = Callable[[Any], bool]
-
-
-def integer(value: Any) -> bool:
-    return type(value) is int
-
-
-def number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
-def percentage(value: Any) -> bool:
-    return number(value) and 0 <= value <= 100
-
-
-def text(value: Any) -> bool:
-    return type(value) is str and value != ""
-
-
-def flag(value: Any) -> bool:
-    return type(value) is bool
-
-
-def moment(value: Any) -> bool:
-    return text(value) and re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) is not None
-
-
-def listed(fields: Mapping[str, Any], most: int) -> Check:
-    def check(value: Any) -> bool:
-        assert type(value) is list
-        assert len(value) <= most
-        for item in value:
-            walk(item, fields)
-        return True
-
-    return check
-
-
-def scaled(fields: Mapping[str, Any]) -> dict[str, Check]:
-    return {scale: listed(fields, 10) for scale in SCALES}
-
-
-def walk(value: Any, shape: Mapping[str, Any]) -> None:
-    """Compare a value with a shape: the same keys (``?``: may be missing), each passing its check."""
-    assert type(value) is dict
-    needed = {key for key in shape if not key.endswith("?")}
-    assert needed <= value.keys() <= {key.rstrip("?") for key in shape}
-    for key, found in value.items():
-        check = shape.get(key, shape.get(f"{key}?"))
-        if isinstance(check, Mapping):
-            walk(found, check)
-        else:
-            assert check is not None
-            assert check(found), (key, found)
-
-
-RATES = ("30Seconds", "Minute", "5Minutes", "Hour", "Day", "7Days", "14Days", "30Days")
-LASTS = ("30s", "Min", "5m", "Hour", "Day", "7d", "14d", "30d")
-HAS = dict.fromkeys(("has" + name for name in RATES), flag)
-ROUTE = {
-    **dict.fromkeys(("fromChain", "toChain", "fromName", "toName", "route"), text),
-    "count": integer,
-    "countChange?": number,
-    "lastActivity": moment,
-}
-WALLET = {"count": integer, "address": text, "displayAddress": text, "lastActivity": moment}
-CHAIN_ASSET = {
-    **dict.fromkeys(("assetSymbol", "assetName"), text),
-    **dict.fromkeys(("outgoingCount", "incomingCount", "netFlow"), integer),
-    **dict.fromkeys(("totalVolume", "averageAmount"), number),
-    "percentage": percentage,
-    "lastActivity": moment,
-}
-CHAIN = {
-    **dict.fromkeys(("universal_chain_id", "chainName"), text),
-    **dict.fromkeys(("outgoingCount", "incomingCount", "netFlow"), integer),
-    **dict.fromkeys(("outgoingChange?", "incomingChange?", "netFlowChange?"), number),
-    "lastActivity": moment,
-    "topAssets": listed(CHAIN_ASSET, 3),
-}
-ASSET_ROUTE = {
-    **dict.fromkeys(("fromChain", "toChain", "fromName", "toName", "route"), text),
-    "count": integer,
-    "volume": number,
-    "percentage": percentage,
-    "lastActivity": moment,
-}
-ASSET = {
-    **dict.fromkeys(("assetSymbol", "assetName"), text),
-    "transferCount": integer,
-    **dict.fromkeys(("totalVolume", "averageAmount", "largestTransfer"), number),
-    **dict.fromkeys(("volumeChange?", "countChange?"), number),
-    "lastActivity": moment,
-    "topRoutes": listed(ASSET_ROUTE, 5),
-}
-LOST = {f"{role}?": {"count": integer} for role in ("senders", "receivers")}
-LOST |= {
-    f"{kind}?": {"count": integer, "volume": number}
-    for kind in ("assetRoutes", "chainAssets", "assets", "routes", "chains")
-}
-LOST |= {f"{kind}Before?": LOST[f"{kind}?"] for kind in ("assets", "routes", "chains")}
-LOST["largestTransfers?"] = {"volume": number}
-CHART = {
-    "currentRates": {
-        **{f"txPer{name}": integer for name in RATES},
-        **{f"txPer{name}Change?": number for name in RATES},
-        "totalTracked": integer,
-        "serverUptimeSeconds": integer,
-        "dataAvailability": HAS,
-    },
-    "activeWalletRates": {
-        **{f"{who}Last{name}": integer for who in ("senders", "receivers", "total") for name in LASTS},
-        **{f"{who}Last{name}Change?": number for who in ("senders", "receivers", "total") for name in LASTS},
-        **dict.fromkeys(("uniqueSendersTotal", "uniqueReceiversTotal", "uniqueTotalWallets"), integer),
-        "serverUptimeSeconds": integer,
-        "dataAvailability": HAS,
-    },
-    "popularRoutes": listed(ROUTE, 10),
-    "popularRoutesTimeScale": scaled(ROUTE),
-    "activeSenders": listed(WALLET, 10),
-    "activeSendersTimeScale": scaled(WALLET),
-    "activeReceivers": listed(WALLET, 10),
-    "activeReceiversTimeScale": scaled(WALLET),
-    "chainFlowData": {
-        "chains": listed(CHAIN, 10),
-        "chainFlowTimeScale": scaled(CHAIN),
-        **dict.fromkeys(("totalOutgoing", "totalIncoming", "serverUptimeSeconds"), integer),
-    },
-    "assetVolumeData": {
-        "assets": listed(ASSET, 10),
-        "assetVolumeTimeScale": scaled(ASSET),
-        **dict.fromkeys(("totalAssets", "totalTransfers", "serverUptimeSeconds"), integer),
-        "totalVolume": number,
-    },
-    "latencyData": lambda value: value == [],
-    "dataAvailability": HAS,
-    "coverage": {
-        "since": integer,
-        "complete": dict.fromkeys(["30s", *SCALES], flag),
-        "distinctWallets": {"exactUpTo": integer, "percent95": number},
-        "tooLowBy": {f"{scale}?": LOST for scale in SCALES},
-    },
-    "rev": integer,
-    "ext": lambda value: type(value) is dict,
-}
 
 
 def counted(since: float, transfers: int, short: str = "1m") -> Collector:
@@ -177,7 +28,7 @@ def counted(since: float, transfers: int, short: str = "1m") -> Collector:
 def test_the_whole_message_has_the_contracts_keys_and_types(transfers: int) -> None:
     """Counts are ints, never bools or floats; lists are never null; nothing else is there."""
     data = ujson.loads(counted(NOW - 61 * DAY, transfers).snapshot(NOW).chart)
-    walk(data, CHART)
+    check_chart(data)
 
 
 def test_changes_are_there_exactly_when_the_window_before_is_covered() -> None:

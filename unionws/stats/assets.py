@@ -28,23 +28,24 @@ class Assets:
     Args:
         flow: the table; it counts, this only reads.
         short: window of the un-scaled list.
-
-    Attributes:
-        inner: the ``topRoutes`` of the last snapshot, still empty.
     """
 
     def __init__(self, flow: Flow, short: str) -> None:
         self._flow = flow
         self._short = window_named(short)
-        self.inner: list[Inner] = []
+        self._inner: list[Inner] = []
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
         """Nothing: the flow table counts."""
 
+    def inner(self) -> Sequence[Inner]:
+        """The ``topRoutes`` of the last snapshot, still empty."""
+        return self._inner
+
     def snapshot(self, now: float) -> Mapping[str, JSON]:
         assets = self._flow.rollups(self._short)[0].assets  # OTHER among them, so that the totals hold
         whole = sum(assets.values())
-        self.inner = []
+        self._inner = []
         scale = {window.key: self._list(window, now) for window in SCALES}
         data: dict[str, JSON] = {
             "assets": scale[self._short.key],
@@ -68,7 +69,7 @@ class Assets:
             item["topRoutes"] = []
             most = min(TOP_ROUTES, len(current.asset_routes.get(symbol, ())))
             make = partial(self._routes, symbol, current)
-            self.inner.append(Inner(rank, item["topRoutes"], most, make, twice=window is self._short))
+            self._inner.append(Inner(rank, item["topRoutes"], most, make, twice=window is self._short))
             items.append(item)
         return items
 

@@ -25,22 +25,23 @@ class ChainFlow:
     Args:
         flow: the table; it counts, this only reads.
         short: window of the un-scaled list.
-
-    Attributes:
-        inner: the ``topAssets`` of the last snapshot, still empty.
     """
 
     def __init__(self, flow: Flow, short: str) -> None:
         self._flow = flow
         self._short = window_named(short)
-        self.inner: list[Inner] = []
+        self._inner: list[Inner] = []
 
     def observe(self, batch: Sequence[EnrichedTransfer], now: float) -> None:
         """Nothing: the flow table counts."""
 
+    def inner(self) -> Sequence[Inner]:
+        """The ``topAssets`` of the last snapshot, still empty."""
+        return self._inner
+
     def snapshot(self, now: float) -> Mapping[str, JSON]:
         current, _ = self._flow.rollups(self._short)
-        self.inner = []
+        self._inner = []
         scale = {window.key: self._list(window, now) for window in SCALES}
         flow: dict[str, JSON] = {
             "chains": scale[self._short.key],
@@ -65,7 +66,7 @@ class ChainFlow:
                 item |= _changes(item, before[0].get(chain, 0), before[1].get(chain, 0))
             item["topAssets"] = []
             make = partial(self._assets, chain, current)
-            self.inner.append(Inner(rank, item["topAssets"], TOP_ASSETS, make, twice=window is self._short))
+            self._inner.append(Inner(rank, item["topAssets"], TOP_ASSETS, make, twice=window is self._short))
             items.append(item)
         return items
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from unionws.stats.shape import empty_chart
 from unionws.stats.sketches import EXACT_UP_TO, PERCENT_95
 from unionws.stats.trim import CHART_BYTES, fit, join
 from unionws.stats.windows import SCALES
+
+logger = logging.getLogger("unionws.stats")
 
 _WITH_UPTIME = ("currentRates", "activeWalletRates", "chainFlowData", "assetVolumeData")
 _WITH_AVAILABILITY = ("currentRates", "activeWalletRates")
@@ -81,8 +84,7 @@ class Collector:
         Windows that roll on over a quiet time do change, until they are empty.
         """
         data, encoded = self._figures(now)
-        inners = [inner for guarded in self._guarded for inner in guarded.inner]
-        parts = fit(data, encoded, inners, self._limit)
+        parts = self._fitted(data, encoded)
         changed = parts != self._parts
         rev = self._last.rev + changed
         self._stamp(data, rev, now)
@@ -138,6 +140,15 @@ class Collector:
         }
         data["ext"] = extensions
         return data, encoded
+
+    def _fitted(self, data: dict[str, JSON], encoded: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Filled and encoded; without what is in lists' items where that cannot be made."""
+        try:
+            inners = [inner for guarded in self._guarded for inner in guarded.inner()]
+            return fit(data, encoded, inners, self._limit)
+        except Exception:
+            logger.exception("Lists in lists failed")
+            return fit(data, {}, (), self._limit)
 
     def _too_low_by(self) -> dict[str, JSON]:
         """By window, what its figures may lack where they are not exact."""

@@ -40,13 +40,10 @@ class Estimating(Protocol):
 
 @runtime_checkable
 class Nested(Protocol):
-    """A statistic of ours with lists in its lists, which are filled where there is room.
+    """A statistic of ours with lists in its lists, which are filled where there is room."""
 
-    Attributes:
-        inner: those of its last snapshot, all empty.
-    """
-
-    inner: Sequence[Inner]
+    def inner(self) -> Sequence[Inner]:
+        """Those of its last snapshot, all empty."""
 
 
 def encode(value: JSON) -> bytes:
@@ -122,12 +119,17 @@ class Guarded:
 
     def too_low_by(self, window: Window) -> Mapping[str, JSON]:
         """By kind of figure, what one of this window may lack at most; empty when they are exact."""
-        return {} if self.off or self._estimating is None else self._estimating.too_low_by(window)
+        if self.off or self._estimating is None:
+            return {}
+        try:
+            return self._estimating.too_low_by(window)
+        except Exception:
+            logger.exception("A statistic failed", extra=self._failed("snapshot"))
+            return {}
 
-    @property
     def inner(self) -> Sequence[Inner]:
-        """Lists in its last snapshot that are still to be filled."""
-        return () if self.off or self._nested is None else self._nested.inner
+        """Lists in its last snapshot that are still to be filled; making their entries may raise."""
+        return () if self.off or self._nested is None else self._nested.inner()
 
     def state(self, *, whole: bool) -> Parts:
         """Its state in parts; none when it keeps nothing, failed or is off."""
