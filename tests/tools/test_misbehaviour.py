@@ -23,7 +23,6 @@ pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not 
         ("blocks", 0, "published: BlockedError: kept everything waiting, and was cut short after"),
         ("blocks_edge", 1, "BlockedError: kept everything waiting, and was cut short after"),
         ("leaks", 0, "memory: LeakError: it holds more than"),
-        ("garbage", 0, "Error: "),
     ],
 )
 def test_a_culprit_is_stopped_and_named(tmp_path: Path, case: str, edges: int, error: str) -> None:
@@ -31,19 +30,18 @@ def test_a_culprit_is_stopped_and_named(tmp_path: Path, case: str, edges: int, e
     import misbehaviour
 
     program = harness.compile_c("loadclient", tmp_path)
-    found = asyncio.run(misbehaviour.run(case, edges, 40, 8.0, program, tmp_path))
+    found = asyncio.run(misbehaviour.run(case, edges, 40, 3.0, program, tmp_path))
     assert (found.problems, found.lost, found.gaps) == ((), 0, 0)
     assert "culprit switched off" in found.told
     assert error in found.told
 
 
-@pytest.mark.parametrize("case", ["clashes", "bad_filter"])
-def test_a_successor_with_a_culprit_does_not_start(tmp_path: Path, case: str) -> None:
+def test_a_successor_with_a_culprit_does_not_start(tmp_path: Path) -> None:
     """It names the plugin and what it registers; the running service notices nothing."""
     import misbehaviour
 
     program = harness.compile_c("loadclient", tmp_path)
-    found = asyncio.run(misbehaviour.run(case, 0, 40, 5.0, program, tmp_path))
+    found = asyncio.run(misbehaviour.run("bad_filter", 0, 40, 3.0, program, tmp_path))
     assert (found.problems, found.lost, found.gaps) == ((), 0, 0)
 
 
