@@ -9,6 +9,9 @@ moment the indexer had a transfer to the moment a client had it, so it shows als
 held up. A plugin that cannot be loaded is deployed beside the running service, as its successor;
 *deploy* is the same with a start that finds nothing wrong, and the measure for those.
 
+``--cases stuck`` is one that cannot be cut short: in one process (EDGE_PROCESSES=0) everybody waits for
+it, with edges of their own only the transfers that follow it do.
+
 Ends with 1 when a client was lost or missed something, when a p99 is more than 1.5 times that
 without the plugin, or when a culprit is not named everywhere.
 """
