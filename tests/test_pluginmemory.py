@@ -75,6 +75,22 @@ def test_what_belongs_to_others_is_not(module: Any) -> None:
     assert held([module], 1 << 60) < 100_000
 
 
+class Touchy:
+    """Whoever asks it anything is told off."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __sizeof__(self) -> int:
+        raise RuntimeError("size")
+
+
+def test_objects_that_answer_nothing_are_passed_over(module: Any) -> None:
+    """Proxies and lazy things are not asked, and what is behind them is not lost."""
+    module.kept += [Touchy(), b"x" * MB]
+    assert held([module], 1 << 60) == pytest.approx(MB, rel=0.1)
+
+
 def test_counting_ends_where_it_is_too_much(module: Any) -> None:
     """Nobody needs to know how much too much."""
     module.kept += [bytes(1000) for _ in range(10_000)]

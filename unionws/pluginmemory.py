@@ -51,7 +51,7 @@ def held(roots: Iterable[object], most: int, pause: Callable[[], None] = lambda:
         if id(item) in seen or not _owned(item, own):
             continue
         seen.add(id(item))
-        total += sys.getsizeof(item, 0)
+        total += _size(item)
         waiting.extend(gc.get_referents(item))
         if not len(seen) % BITE:
             pause()
@@ -64,16 +64,29 @@ def _package(item: object) -> str:
     return str(module).partition(".")[0] if not str(module).startswith("unionws.") else str(module)
 
 
+def _size(item: object) -> int:
+    try:
+        return sys.getsizeof(item, 0)
+    except Exception:  # noqa: BLE001 - any class may have its own __sizeof__
+        return 0
+
+
 def _owned(item: object, own: set[str]) -> bool:
-    """Whether to count an object and go on from it: code only when it is the plugin's."""
-    if isinstance(item, ModuleType):
-        return _within(item.__name__, own)
-    if isinstance(item, (type, FunctionType)):
+    """Whether to count an object and go on from it: code only when it is the plugin's.
+
+    Asks types, not objects: those may be proxies that do something when they are asked.
+    """
+    kind = type(item)
+    if issubclass(kind, ModuleType):
+        return _within(object.__getattribute__(item, "__dict__").get("__name__"), own)
+    if issubclass(kind, type):
+        return _within(type.__dict__["__module__"].__get__(item), own)
+    if kind is FunctionType:
         return _within(item.__module__, own)
-    if isinstance(item, (CodeType, FrameType)):
+    if kind is CodeType or kind is FrameType:
         return False
-    kind = f"{type(item).__module__}."
-    return not kind.startswith(FOREIGN) or kind.startswith(GIVEN) or _within(kind[:-1], own)
+    name = kind.__module__
+    return not f"{name}.".startswith(FOREIGN) or f"{name}.".startswith(GIVEN) or _within(name, own)
 
 
 def _within(name: Any, own: set[str]) -> bool:
