@@ -21,6 +21,7 @@ from unionws.broadcaster.groups import GroupKey, Groups
 from unionws.broadcaster.pace import Pace
 from unionws.clock import Clock, milliseconds
 from unionws.connections import eventstream
+from unionws.connections.budget import Budget
 from unionws.connections.client import Client
 from unionws.connections.handshake import Accept, Refuse, Upgrade
 from unionws.connections.parking import Parking
@@ -84,6 +85,7 @@ class Edge:
         self.visits = Visits(name, told=settings.LOG_CONNECTIONS)
         self.groups = Groups(self.fields)
         self.gate = self._build_gate(share)
+        self.budget = Budget(lambda: self.fanout.sending)
         self.parking = self._build_parking()
         self.fanout = Fanout(
             self.groups,
@@ -148,6 +150,7 @@ class Edge:
             make_gap=self._make_gap,
             ping_interval=settings.PING_INTERVAL,
             clock=self._clock,
+            budget=self.budget,
         )
 
     def plugins(self) -> Mapping[str, JSON]:

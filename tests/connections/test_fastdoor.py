@@ -6,11 +6,12 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 
+from tests.connections.test_budget import NoTime
 from tests.looped import LoopThread
 from unionws.connections.fastdoor import SHAPES_KEPT, FastDoor, cut_key, parse
 from unionws.connections.handshake import Accept, Refuse, Upgrade, accept
@@ -169,11 +170,22 @@ def test_everything_else_goes_on_untouched(house: House, data: bytes) -> None:
         assert passed.recv(len(data)) == data[: 1 << 16]
 
 
-def test_what_came_behind_the_handshake_is_handed_over(house: House) -> None:
-    """In the same packet, and of a shape known or not."""
+def test_what_came_behind_the_handshake_stays_in_the_socket(house: House) -> None:
+    """In the same packet, and of a shape known or not: it is read like all that follows."""
     for _ in range(2):
         house.answer(request() + b"frames")
-    assert house.keeper.early == [b"frames", b"frames"]
+    assert [os.read(fd, 100) for fd in house.keeper.fds] == [b"frames", b"frames"]
+    assert house.keeper.early == [b"", b""]
+
+
+def test_a_storm_of_connections_leaves_the_loop_turn_once_its_budget_is_spent(house: House) -> None:
+    """One at a time where there is no time at all, and in the end everybody is in."""
+    budget = NoTime()
+    house.door._budget = budget
+    with ExitStack() as held:  # all wait before the first is seen
+        house.loop.call(lambda: [held.enter_context(house.ask(request())) for _ in range(20)])
+        house.loop.until(lambda: len(house.keeper.fds) == 20)
+    assert budget.turns >= 20
 
 
 def test_without_descriptors_the_next_ones_are_refused_politely(house: House) -> None:

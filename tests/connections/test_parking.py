@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from tests.connections.lot import INTERVAL, LIMITS, Lot, chart, lots, tcp_pair, transfers
+from tests.connections.test_budget import NoTime
 from tests.connections.test_client import check_account, told
 from tests.connections.wire import (
     BINARY,
@@ -24,7 +25,7 @@ from tests.connections.wire import (
 )
 from unionws import frames
 from unionws.connections.client import SKIP_WINDOW, Client
-from unionws.connections.parking import CLOSE_TIMEOUT, PONG_TIMEOUT
+from unionws.connections.parking import CLOSE_TIMEOUT, EVENTS_AT_ONCE, PONG_TIMEOUT
 from unionws.frames import Frame
 
 
@@ -32,6 +33,21 @@ from unionws.frames import Frame
 def lot() -> Iterator[Lot]:
     with lots() as made:
         yield made
+
+
+# -- turns --------------------------------------------------------------------------------------
+
+
+def test_a_flood_leaves_the_loop_turn_once_its_budget_is_spent(lot: Lot) -> None:
+    """A few are read per turn where there is no time, in the order they came, and nobody is forgotten."""
+    budget = NoTime()
+    lot.parking._budget = budget
+    turns: list[int] = []
+    lot.on_message = lambda client, message: turns.append(budget.turns)
+    peers = [lot.park()[1] for _ in range(5 * EVENTS_AT_ONCE)]
+    lot.loop.call(lambda: [peer.send(masked(TEXT, b"hello")) for peer in peers])
+    lot.loop.until(lambda: len(turns) == len(peers))
+    assert max(turns.count(turn) for turn in turns) <= EVENTS_AT_ONCE
 
 
 # -- closing ------------------------------------------------------------------------------------

@@ -33,7 +33,10 @@ from unionws.model import (
 
 log = logging.getLogger("unionws.broadcaster")
 
-SENDS_PER_SLICE = 2000
+SENDS_PER_SLICE = 500
+"""About 4 ms of a loop turn. What comes in between, an accept or a probe of /readyz, takes some five turns,
+and where more processes than cores deliver at once each of them lasts that many times longer."""
+
 HEARTBEAT = 15
 """Seconds without another frame after which a heartbeat goes out."""
 

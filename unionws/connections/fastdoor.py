@@ -19,6 +19,7 @@ from typing import Any
 import httptools
 from tornado.ioloop import IOLoop
 
+from unionws.connections.budget import Budget
 from unionws.connections.handler import Doorkeeper
 from unionws.connections.handshake import Refuse, Upgrade, plain_address
 
@@ -89,6 +90,7 @@ class FastDoor:
         path: such as ``/ws``.
         otherwise: takes a connected socket and its address: the HTTP server.
         refused: counts refusals by reason.
+        budget: how long a loop turn may be spent on accepting.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class FastDoor:
         doorkeeper: Doorkeeper,
         otherwise: Callable[[socket.socket, Any], None],
         refused: Counter[str] | None = None,
+        budget: Budget | None = None,
     ) -> None:
+        self._budget = budget or Budget()
         self._refused = Counter() if refused is None else refused
         self._starts = (f"GET {path} ".encode(), f"GET {path}?".encode())
         self._doorkeeper = doorkeeper
@@ -126,6 +130,7 @@ class FastDoor:
             self._spare = -1
 
     def _on_connections(self, listener: socket.socket, _events: int) -> None:
+        self._budget.begin()
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, address = listener.accept()
@@ -139,6 +144,8 @@ class FastDoor:
                 continue
             connection.setblocking(False)
             self._enter(connection, address)
+            if self._budget.spent:
+                return
 
     def _enter(self, connection: socket.socket, address: Any) -> None:
         try:
@@ -156,14 +163,14 @@ class FastDoor:
                 self._otherwise(connection, address)
                 return
         size, plan = known
-        early = connection.recv(HEAD_BYTES)[size:]
+        connection.recv(size)  # what came behind it is read in its turn
         source = plain_address(address[0])
         answer = plan if isinstance(plan, Refuse) else self._doorkeeper.admit(plan, key, source)
         if isinstance(answer, Refuse):
             refuse(connection, answer)
             return
         self.accepted += 1
-        self._doorkeeper.welcome(connection.detach(), source, answer, plan, early)
+        self._doorkeeper.welcome(connection.detach(), source, answer, plan)
 
     def _learn(self, data: bytes, shape: bytes) -> tuple[int, Any] | None:
         """Read a request of a shape not seen lately; its size and what it asks for."""

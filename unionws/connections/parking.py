@@ -17,6 +17,7 @@ from tornado.ioloop import IOLoop
 from unionws import frames
 from unionws.clock import Clock
 from unionws.connections import eventstream
+from unionws.connections.budget import Budget
 from unionws.connections.client import Backlog, Client
 from unionws.connections.inbox import Message
 from unionws.connections.inflow import WINDOW
@@ -25,10 +26,12 @@ from unionws.connections.reading import Reader
 from unionws.frames import Frame
 from unionws.ticker import Ticker
 
-READ_BYTES = 4_096
+READ_BYTES = 2_048
 """Taken from a client at a time: a flood comes in small bites, with everybody else's turn between them."""
 
-EVENTS_PER_TURN = 512
+EVENTS_AT_ONCE = 4
+"""Asked of the kernel at a time, so that few are told of in vain once the budget is spent: those would
+go to the end of its queue."""
 
 CLOSE_TIMEOUT = 3.0
 """Seconds a peer has to answer a close frame (RFC 6455 §7.1.1 leaves it to the endpoint)."""
@@ -49,6 +52,7 @@ class Parking:
         on_gone: called once with a client whose connection ended, and the close code.
         make_gap: see :class:`Backlog`.
         ping_interval: whole seconds between two pings to the same client.
+        budget: how long a loop turn may be spent on what clients send.
 
     Attributes:
         reason: while ``on_gone`` is called, why: what the close frame says.
@@ -63,8 +67,10 @@ class Parking:
         make_gap: Callable[[Client, int, int], Frame],
         ping_interval: int,
         clock: Clock,
+        budget: Budget | None = None,
     ) -> None:
         self._limits = limits
+        self._budget = budget or Budget()
         self._on_gone = on_gone
         self._make_gap = make_gap
         self._clock = clock
@@ -285,14 +291,22 @@ class Parking:
     # -- receiving ------------------------------------------------------------------------------
 
     def _on_events(self, _fd: int, _events: int) -> None:
-        for fd, event in self._epoll.poll(0, EVENTS_PER_TURN):
-            client = self._slot(fd).get(fd)
-            if client is None:
-                continue
-            if event & select.EPOLLOUT:
-                self._flush(client)
-            if event & ~select.EPOLLOUT and client.fd == fd:
-                self._read(client)
+        self._budget.begin()
+        while True:
+            events = self._epoll.poll(0, EVENTS_AT_ONCE)
+            for fd, event in events:
+                self._on_event(fd, event)
+            if len(events) < EVENTS_AT_ONCE or self._budget.spent:
+                return
+
+    def _on_event(self, fd: int, event: int) -> None:
+        client = self._slot(fd).get(fd)
+        if client is None:
+            return
+        if event & select.EPOLLOUT:
+            self._flush(client)
+        if event & ~select.EPOLLOUT and client.fd == fd:
+            self._read(client)
 
     def _read(self, client: Client) -> None:
         try:
