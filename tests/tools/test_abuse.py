@@ -27,12 +27,13 @@ ROUNDS = 20
 
 def test_a_quiet_client_gets_everything_under_attack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every frame arrives, in order; each kind of abuse is refused by its own reason and close code."""
-    import abuse
+    from attacks import Attackers
 
     monkeypatch.setattr(httpdoor, "HEAD_TIMEOUT", 0.5)
     with Service("MAX_CLIENTS_PER_IP=20", "PING_INTERVAL=54") as service, Talker(service.port) as quiet:
         quiet.until("status")
-        attackers = threading.Thread(target=lambda: asyncio.run(abuse.attack(service.port, 60, 2.5)))
+        enemy = Attackers(service.port)
+        attackers = threading.Thread(target=lambda: asyncio.run(enemy.all_at_once(60, 5, 2.5)))
         attackers.start()
         got = []
         for number in range(1, ROUNDS + 1):
@@ -50,6 +51,8 @@ def test_a_quiet_client_gets_everything_under_attack(monkeypatch: pytest.MonkeyP
     assert refused["head_too_large"] > 0
     assert refused["too_many_from_address"] > 0
     assert {1002, 1007, 1009, 4102} <= gone.keys()
+    assert enemy.tally["filter changes of floods"] > 100
+    assert enemy.tally["filter changes within limits"] > 5
 
 
 def few_files() -> None:

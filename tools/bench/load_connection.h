@@ -14,7 +14,8 @@
 #include "load_options.h"
 #include "load_report.h"
 
-#define EDGE 64           // bytes kept of a message's start and end
+#define EDGE 64           // bytes kept of a message's start
+#define TAIL 240          // and of its end: positions, a cursor of any length seen, the timestamp
 #define CONTROL 125       // RFC 6455 §5.5: longest control frame payload
 #define HEAD_LIMIT 2048
 
@@ -28,7 +29,8 @@ typedef struct {
   uint16_t answer_size;
   uint64_t left;  // payload bytes of the frame still to come
   char *answer;   // response head, only during the handshake
-  char head[EDGE], tail[EDGE];
+  uint64_t seq;   // of the last transfers; 0 before the first
+  char head[EDGE], tail[TAIL];
   uint8_t control[CONTROL];
 } Conn;
 
@@ -50,13 +52,26 @@ static void die(const char *what) {
 
 // ---- connections ----
 
+// The number behind a key at a message's end; 0 when there is none.
+static uint64_t number_of(const Conn *c, const char *key) {
+  const char *at = memmem(c->tail, c->tail_size, key, strlen(key));
+  uint64_t value = 0;
+  if (!at) return 0;
+  for (const char *p = at + strlen(key); p < c->tail + c->tail_size && *p >= '0' && *p <= '9'; p++)
+    value = value * 10 + (uint64_t)(*p - '0');
+  return value;
+}
+
+// The rule every client keeps: something is missing exactly when prev lies beyond the last seq.
+static void note_position(Conn *c) {
+  uint64_t seq = number_of(c, "\"seq\":"), prev = number_of(c, "\"prev\":");
+  if (c->seq && prev > c->seq) mine->holes++;
+  if (seq) c->seq = seq;
+}
+
 static void note_latency(const Conn *c, double now) {
-  static const char key[] = "\"timestamp\":";
-  const char *at = memmem(c->tail, c->tail_size, key, sizeof key - 1);
-  if (!at) return;
-  uint64_t stamp = 0;
-  for (const char *p = at + sizeof key - 1; p < c->tail + c->tail_size && *p >= '0' && *p <= '9'; p++)
-    stamp = stamp * 10 + (uint64_t)(*p - '0');
+  uint64_t stamp = number_of(c, "\"timestamp\":");
+  if (!stamp) return;
   double late = now * 1e6 - (double)stamp * 1e3;
   uint64_t us = late > 0 ? (uint64_t)late : 0;
   mine->buckets[bucket_of(us)]++;
@@ -162,9 +177,10 @@ static void message_ends(Conn *c, double now) {
   int gap = !!memmem(c->head, c->head_size, "\"type\":\"gap\"", 12);
   if (gap) mine->gaps++;
   if (gap && draining) mine->stalled_gaps++;
+  int transfers = !!memmem(c->head, c->head_size, "\"type\":\"transfer", 16);
+  if (transfers && !c->compressed) note_position(c);
   if (!measuring) return;
-  mine->messages++;
-  if (memmem(c->head, c->head_size, "\"type\":\"transfer", 16)) mine->transfers++;
+  mine->messages++, mine->transfers += (uint64_t)transfers;
   if (!c->compressed) note_latency(c, now);
 }
 
@@ -191,9 +207,9 @@ static void keep(Conn *c, const uint8_t *bytes, size_t size) {
   size_t room = (size_t)(EDGE - c->head_size), first = size < room ? size : room;
   memcpy(c->head + c->head_size, bytes, first);
   c->head_size += (uint8_t)first;
-  if (size >= EDGE) memcpy(c->tail, bytes + size - EDGE, EDGE), c->tail_size = EDGE;
+  if (size >= TAIL) memcpy(c->tail, bytes + size - TAIL, TAIL), c->tail_size = TAIL;
   else {
-    size_t old = c->tail_size + size > EDGE ? EDGE - size : c->tail_size;
+    size_t old = c->tail_size + size > TAIL ? TAIL - size : c->tail_size;
     memmove(c->tail, c->tail + c->tail_size - old, old);
     memcpy(c->tail + old, bytes, size);
     c->tail_size = (uint8_t)(old + size);

@@ -12,7 +12,7 @@ typedef struct { uint32_t code, count; } CodeCount;
 
 typedef struct {  // one per process, in shared memory; each has a single writer
   int ready, done;
-  uint64_t opened, failed, lost, messages, transfers, bytes, pings, gaps, stalled_ended, stalled_gaps, handshakes;
+  uint64_t opened, failed, lost, messages, transfers, bytes, pings, gaps, holes, stalled_ended, stalled_gaps, handshakes;
   uint64_t latencies, buckets[BUCKETS], longest_us;
   double opening_seconds, cpu_seconds;
   CodeCount codes[CODES];
@@ -46,7 +46,7 @@ static Report sum(const Report *reports, int processes) {
   for (int i = 0; i < processes; i++) {
     const Report *r = &reports[i];
     all.opened += r->opened, all.failed += r->failed, all.lost += r->lost, all.messages += r->messages;
-    all.transfers += r->transfers, all.bytes += r->bytes, all.pings += r->pings, all.gaps += r->gaps;
+    all.transfers += r->transfers, all.bytes += r->bytes, all.pings += r->pings, all.gaps += r->gaps, all.holes += r->holes;
     all.stalled_ended += r->stalled_ended, all.stalled_gaps += r->stalled_gaps, all.handshakes += r->handshakes;
     all.latencies += r->latencies, all.cpu_seconds += r->cpu_seconds;
     if (r->longest_us > all.longest_us) all.longest_us = r->longest_us;
@@ -74,9 +74,9 @@ static void print_ready(Report all) {
 
 static void print_measured(Report all, double seconds) {
   printf("{\"event\":\"measured\",\"opened\":%lu,\"failed\":%lu,\"lost\":%lu,\"openSeconds\":%.3f,\"seconds\":%.3f,"
-         "\"messages\":%lu,\"transfers\":%lu,\"bytes\":%lu,\"pings\":%lu,\"gaps\":%lu,\"handshakes\":%lu,\"cpuSeconds\":%.3f,",
+         "\"messages\":%lu,\"transfers\":%lu,\"bytes\":%lu,\"pings\":%lu,\"gaps\":%lu,\"holes\":%lu,\"handshakes\":%lu,\"cpuSeconds\":%.3f,",
          all.opened, all.failed, all.lost, all.opening_seconds, seconds, all.messages, all.transfers, all.bytes,
-         all.pings, all.gaps, all.handshakes, all.cpu_seconds);
+         all.pings, all.gaps, all.holes, all.handshakes, all.cpu_seconds);
   printf("\"latencyMs\":{\"n\":%lu", all.latencies);
   if (all.latencies)
     printf(",\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f", percentile(&all, .5), percentile(&all, .9),

@@ -1,5 +1,6 @@
 // WebSocket load: N connections in P processes, each process with an epoll of its own. Messages are
-// never gathered: only the first bytes (the type) and the last 64 (the timestamp) of each are kept.
+// never gathered: only the first bytes (the type) and the last (positions, the timestamp) of each are
+// kept. "gaps" are those the server told of, "holes" transfers whose prev lies beyond the last seq.
 //
 // Without -H the connections stay open. Once all are, {"event":"ready",...} is printed; measuring
 // starts after -w seconds, or with -g when a line arrives on standard input. After -d seconds
@@ -7,7 +8,7 @@
 // and the next one opened, -n at a time, for -d seconds.
 //
 // Limits: IPv4, ws:// only; a process holds as many connections as it may open files, less 30;
-// latencies are of uncompressed messages whose last 64 bytes hold "timestamp":<Unix ms>.
+// latencies are of uncompressed messages whose last 240 bytes hold "timestamp":<Unix ms>.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>

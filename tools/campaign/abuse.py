@@ -1,61 +1,53 @@
 """Abuse under well-behaved clients: what they notice, and how each refusal is counted.
 
-``python tools/campaign/abuse.py [--clients 5000] [--seconds 20] [--floods 20000]``
+``python tools/campaign/abuse.py [--clients 5000] [--seconds 15] [--floods 20000] [--rounds 1]``
 
-Starts the service with the embedded indexer, measures the clients in peace, then again under all
-attacks at once: slow request heads, many connections from one address, malformed and oversized
-frames, message and filter floods, giant headers, half-open sockets. The table shows delivery
-latency and what was lost in both runs, memory, and refusals and closes by reason.
-
-The attackers share the machine with the server; they run at a low priority, as if they were elsewhere.
+The same clients listen in peace, then while all attacks of attacks.py go on at once: first against
+another instance of the service on this machine, then against theirs. The attackers stand for machines
+elsewhere, so they get only what the cores have left over; what they, the kernel and the answers cost
+the machine is the same in both runs, and what differs is what an attack does to the service that is
+under it. The tables show delivery latency, what was lost, the most memory the
+service took and its CPU; what was sent at it; and refusals and closes by reason.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
-import itertools
 import json
 import os
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools" / "bench"))
+
 RATE = 2
 """Transfers a second: 5,000 clients get 10,000 messages a second, which leaves room to see a difference."""
 
-MASK = b"\x01\x02\x03\x04"
-ATTACKER = "203.0.113.{}"
-"""Addresses the attackers have, named by the (trusted) loopback proxy they come through."""
+PEACE, ELSEWHERE, HERE = "in peace", "attack on another instance", "under attack"
+SETTINGS = ("EDGE_PROCESSES=2", "SPREAD_MS=0", "PING_INTERVAL=5", "LOG_FORMAT=json")
+LEAD = 2.0
+"""Seconds of attack before measuring begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What the clients noticed, and the server's memory in MB."""
-
-    opened: int
-    lost: int
-    gaps: int
-    p50: float
-    p99: float
-    memory: float
+# ---- the service ----
 
 
 @contextmanager
-def service(*overrides: str) -> Iterator[int]:
-    """A server of two edges on a free port; the port."""
+def started(*overrides: str) -> Iterator[tuple[int, int]]:
+    """A server on a free port; its port and the process that was started."""
     with tempfile.TemporaryDirectory() as folder:
         settings = ["PORT=0", "HOST=127.0.0.1", f"STATE_DIR={folder}", "PLUGINS_DIR=", *overrides]
         arguments = [part for setting in settings for part in ("--set", setting)]
@@ -64,12 +56,18 @@ def service(*overrides: str) -> Iterator[int]:
         try:
             assert process.stderr is not None
             fields = next(json.loads(line)["fields"] for line in process.stderr if '"port"' in line)
-            drain = asyncio.new_event_loop().run_in_executor(None, process.stderr.read)
-            yield fields["port"]
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield fields["port"], process.pid
         finally:
             process.terminate()
             process.wait(20)
-            del drain
+
+
+@contextmanager
+def service(*overrides: str) -> Iterator[int]:
+    """A server on a free port; the port."""
+    with started(*overrides) as (port, _):
+        yield port
 
 
 def get(port: int, path: str) -> str:
@@ -84,257 +82,222 @@ def by_label(metrics: str, name: str) -> dict[str, int]:
     return {line.split('"')[1]: int(float(line.rsplit(" ", 1)[1])) for line in lines}
 
 
-def memory(port: int) -> float:
-    """Megabytes of all processes."""
-    return sum(by_label(get(port, "/metrics"), "unionws_process_resident_memory_bytes").values()) / 1e6
+# ---- measuring ----
 
 
-def load(port: int, clients: int, seconds: float) -> Figures:
-    """Well-behaved clients for some seconds."""
-    arguments = ["--clients", str(clients), "--seconds", str(seconds), "--processes", "1", "--quiet"]
-    command = [sys.executable, str(ROOT / "tools/loadtest.py"), f"ws://127.0.0.1:{port}/ws", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if not done.stdout:
-        raise SystemExit(done.stderr)
-    told = json.loads(done.stdout)
-    latency = told["latencyMs"]
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the clients noticed in one run, and what it cost.
+
+    Attributes:
+        gaps: told by the server, or found by the rule about ``prev``.
+        memory: most the service took at a time, in MB (PSS).
+        cores: CPU of the service and of its attackers, in cores.
+        sent: what the attackers did.
+    """
+
+    opened: int
+    lost: int
+    gaps: int
+    transfers: int
+    p50: float
+    p99: float
+    memory: float
+    cores: float
+    attackers: float
+    sent: dict[str, int] = field(default_factory=dict)
+
+
+class Watch(threading.Thread):
+    """The most memory some processes have at a time."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._over = threading.Event()
+        self.most = 0
+
+    def run(self) -> None:
+        from harness import pss_bytes, tree
+
+        while not self._over.wait(1.0):
+            self.most = max(self.most, pss_bytes(tree([self._pid])))
+
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything, and the compiled load client."""
+
+    client: Path
+    clients: int
+    seconds: float
+    floods: int
+    restless: int
+
+
+def run(plan: Plan, port: int, pid: int, target: int | None) -> Figures:
+    """The clients on a service, and the attackers on a port, if any."""
+    import harness
+
+    command = harness.load_command(
+        plan.client,
+        port,
+        clients=plan.clients,
+        processes=1,
+        seconds=plan.seconds,
+        path="/ws?channels=transfers",
+    )
+    with harness.Child(command) as load, Watch(pid) as watch:
+        ready = load.line()
+        with nullcontext() if target is None else attackers(plan, target) as enemy:
+            time.sleep(LEAD)
+            before, spent = harness.cpu_seconds(harness.tree([pid])), spent_by(enemy)
+            load.say()
+            found = load.line()
+            used, theirs = harness.cpu_seconds(harness.tree([pid])) - before, spent_by(enemy) - spent
+            sent = {} if enemy is None else json.loads(enemy.communicate(timeout=60)[0])
+    latency, seconds = found["latencyMs"], found["seconds"]
     return Figures(
-        told["opened"], told["lost"], told["positions"]["gaps"], latency["p50"], latency["p99"], memory(port)
+        ready["opened"],
+        found["lost"] + ready["failed"],
+        found["gaps"] + found["holes"],
+        found["transfers"],
+        latency["p50"],
+        latency["p99"],
+        watch.most / 1e6,
+        used / seconds,
+        theirs / seconds,
+        sent,
     )
 
 
-# ------------------------------------------------------------------------------------- attacks
+def spent_by(process: subprocess.Popen[str] | None) -> float:
+    """CPU seconds of a process."""
+    from harness import cpu_seconds
+
+    return 0.0 if process is None else cpu_seconds([process.pid])
 
 
-def upgrade(address: str, extra: str = "") -> bytes:
-    key = base64.b64encode(os.urandom(16)).decode()
-    return (
-        "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nX-Forwarded-For: {address}\r\n{extra}\r\n"
-    ).encode()
-
-
-def frame(opcode: int, payload: bytes = b"", head: int = 0x80) -> bytes:
-    """A masked frame; ``head``: its upper bits."""
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack(">H", size)
-    body = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
-    return bytes([head | opcode]) + length + MASK + body
-
-
-@asynccontextmanager
-async def connect(port: int, data: bytes) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection on which ``data`` was sent."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+@contextmanager
+def attackers(plan: Plan, port: int) -> Iterator[subprocess.Popen[str]]:
+    """The attacks in a process of their own, somewhat longer than the clients listen."""
+    numbers = (port, plan.floods, plan.restless, plan.seconds + LEAD + 1)
+    command = [sys.executable, __file__, "--attack", *map(str, numbers)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        writer.write(data)
-        yield reader, writer
+        yield process
     finally:
-        writer.transport.abort()
-
-
-async def swallow(reader: asyncio.StreamReader) -> None:
-    """Read until the server ends it."""
-    with suppress(OSError):
-        while await reader.read(65_536):
-            pass
-
-
-async def again(attack: Callable[[int, int], Awaitable[None]], port: int, number: int, until: float) -> None:
-    """Repeat an attack until it is time."""
-    while time.monotonic() < until:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await attack(port, number)
-        await asyncio.sleep(0.05)
-
-
-async def slow_head(port: int, number: int) -> None:
-    """A request that never ends, byte by byte."""
-    async with connect(port, b"GET /health HTTP/1.1\r\n") as (reader, writer):
-        ended = asyncio.ensure_future(swallow(reader))
-        while not ended.done():
-            writer.write(b"X-A: b\r\n")
-            await asyncio.wait([ended], timeout=1.0)
-
-
-async def giant_head(port: int, number: int) -> None:
-    async with connect(port, b"GET /health HTTP/1.1\r\nX-A: " + b"x" * 60_000) as (reader, _):
-        await swallow(reader)
-
-
-BROKEN = (
-    frame(1, b"\xff\xfe not UTF-8"),
-    frame(3, b"a reserved opcode"),
-    frame(9, b"ping", head=0),  # a control frame in fragments
-    b"\x81\x05hello",  # not masked
-    b"\x81\xff" + struct.pack(">Q", 1 << 40) + MASK,  # a terabyte is announced
-    frame(1, b"x" * 60_000),
-    frame(8, b"\x03"),
-)
-
-
-async def malformed(port: int, number: int) -> None:
-    for data in BROKEN:
-        async with connect(port, upgrade(ATTACKER.format(number)) + data) as (reader, _):
-            await swallow(reader)
-
-
-async def pour(port: int, number: int, burst: Callable[[], bytes]) -> None:
-    """Send bursts as fast as the socket takes them, until the server ends it."""
-    async with connect(port, upgrade(ATTACKER.format(number))) as (reader, writer):
-        ended = asyncio.ensure_future(swallow(reader))
-        while not ended.done():
-            writer.write(burst())
-            sent = asyncio.ensure_future(writer.drain())
-            await asyncio.wait([sent, ended], timeout=0.5)
-            sent.cancel()
-            await asyncio.gather(sent, return_exceptions=True)
-
-
-async def flood(port: int, number: int) -> None:
-    """Messages."""
-    pings = frame(9, b"x") * 1000
-    await pour(port, number, lambda: pings)
-
-
-async def filter_flood(port: int, number: int) -> None:
-    """Filter changes, all different."""
-    counter = itertools.count()
-
-    def change() -> bytes:
-        wanted = {"channel": "transfers", "filter": {"wallets": [f"0x{number:02x}{next(counter):038x}"]}}
-        return frame(1, json.dumps({"type": "setFilter", "data": wanted}).encode())
-
-    await pour(port, number, lambda: b"".join(change() for _ in range(500)))
-
-
-async def one_address(port: int, floods: int, until: float) -> Counter[str]:
-    """Connections from one address, kept open as long as the server lets them."""
-    statuses = Counter[str]()
-    async with AsyncExitStack() as held:
-        for number in range(floods):
-            if time.monotonic() > until:
-                break
-            with suppress(OSError):
-                async with AsyncExitStack() as one:
-                    opened = connect(port, upgrade(ATTACKER.format(250)))
-                    reader, _ = await one.enter_async_context(opened)
-                    line = await reader.readline()
-                    statuses[line.split()[1].decode() if line else "closed"] += 1
-                    if b" 101 " in line:
-                        held.push_async_exit(one.pop_all())
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-    return statuses
-
-
-def half_open(port: int, count: int) -> list[socket.socket]:
-    """Clients that shake hands and are never heard of again: no reads, no pongs."""
-    made = []
-    for number in range(count):
-        one = socket.create_connection(("127.0.0.1", port), 10)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        one.sendall(upgrade(ATTACKER.format(number % 200)))
-        made.append(one)
-    return made
-
-
-async def attack(port: int, floods: int, seconds: float) -> Counter[str]:
-    """All at once."""
-    until, gone = time.monotonic() + seconds, half_open(port, 200)
-    tasks = [again(slow_head, port, number, until) for number in range(200)]
-    tasks += [again(giant_head, port, number, until) for number in range(5)]
-    tasks += [again(malformed, port, 100 + number, until) for number in range(5)]
-    tasks += [again(flood, port, 120 + number, until) for number in range(5)]
-    tasks += [again(filter_flood, port, 140 + number, until) for number in range(5)]
-    running = [asyncio.ensure_future(task) for task in tasks]
-    statuses = await one_address(port, floods, until)
-    await asyncio.sleep(max(0.0, until - time.monotonic()))
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-    for one in gone:
-        one.close()
-    return statuses
-
-
-def attackers(port: int, floods: int, seconds: float) -> subprocess.Popen[str]:
-    """The attacks in a process of their own."""
-    command = [sys.executable, __file__, "--attack", str(port), str(floods), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-# -------------------------------------------------------------------------------------- report
+        process.kill()
+        process.wait()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Both runs, and what the server counted."""
+    """All runs by name, and what the service under attack counted."""
 
-    calm: Figures
-    abused: Figures
+    runs: dict[str, list[Figures]]
     refused: dict[str, int]
     closed: dict[str, int]
-    statuses: dict[str, int]
 
 
-def measure(clients: int, seconds: float, floods: int) -> Outcome:
-    settings = ("EDGE_PROCESSES=2", "SPREAD_MS=0", "PING_INTERVAL=5", "LOG_FORMAT=json")
-    with service(*settings) as port:
+def measure(plan: Plan, rounds: int) -> Outcome:
+    with started(*SETTINGS) as (port, pid), started(*SETTINGS) as (other, _):
         time.sleep(3)
-        calm = load(port, clients, seconds)
-        enemy = attackers(port, floods, seconds + 8)
-        try:
-            abused = load(port, clients, seconds)
-        finally:
-            said, _ = enemy.communicate(timeout=seconds + 60)
-        time.sleep(3)
+        runs: dict[str, list[Figures]] = {PEACE: [], ELSEWHERE: [], HERE: []}
+        for _ in range(rounds):
+            for name, target in ((PEACE, None), (ELSEWHERE, other), (HERE, port)):
+                runs[name].append(run(plan, port, pid, target))
+                print(name, runs[name][-1], file=sys.stderr, flush=True)
+                time.sleep(3)
         metrics = get(port, "/metrics")
-    return Outcome(
-        calm,
-        abused,
-        by_label(metrics, "unionws_connections_refused_total"),
-        by_label(metrics, "unionws_connections_closed_total"),
-        json.loads(said),
+    refused, closed = (
+        by_label(metrics, f"unionws_connections_{name}_total") for name in ("refused", "closed")
     )
+    return Outcome(runs, refused, closed)
+
+
+# ---- report ----
 
 
 def show(outcome: Outcome, clients: int) -> str:
     """The outcome as tables."""
-    lines = [
-        f"| {clients:,} clients | opened | lost | gaps | p50 ms | p99 ms | memory MB |",
-        "|---|---|---|---|---|---|---|",
+    from harness import figure, table
+
+    peace = middle(outcome.runs[PEACE], "p99")
+    headings = (f"{clients:,} clients", "opened", "lost", "gaps", "transfers", "p50 ms", "p99 ms")
+    rows = [
+        (
+            name,
+            f"{min(one.opened for one in runs):,}",
+            str(sum(one.lost for one in runs)),
+            str(sum(one.gaps for one in runs)),
+            f"{sum(one.transfers for one in runs):,}",
+            figure(middle(runs, "p50"), 1),
+            figure(middle(runs, "p99"), 1),
+            figure(middle(runs, "p99") / peace),
+            figure(max(one.memory for one in runs), 0),
+            figure(middle(runs, "cores")),
+            figure(middle(runs, "attackers")),
+        )
+        for name, runs in outcome.runs.items()
     ]
-    for name, told in (("in peace", outcome.calm), ("under attack", outcome.abused)):
-        figures = (told.opened, told.lost, told.gaps, told.p50, told.p99, round(told.memory))
-        lines.append("| " + " | ".join(map(str, (name, *figures))) + " |")
-    lines += ["", "| refused, by reason | |", "|---|---|"]
-    lines += [f"| {reason} | {count:,} |" for reason, count in sorted(outcome.refused.items())]
-    lines += ["", "| closed, by code | |", "|---|---|"]
-    lines += [f"| {code} | {count:,} |" for code, count in sorted(outcome.closed.items())]
-    lines += ["", f"one address was answered: {outcome.statuses}"]
-    return "\n".join(lines)
+    told = table((*headings, "× peace", "most MB", "cores", "attackers' cores"), rows)
+    sent = sum((Counter(one.sent) for one in outcome.runs[HERE]), Counter[str]())
+    tables = (("sent at the service", sent), ("refused", outcome.refused), ("closed", outcome.closed))
+    return "\n\n".join([told, *(counts(name, values) for name, values in tables)])
+
+
+def middle(runs: Sequence[Figures], name: str) -> float:
+    """The median of one figure over the rounds."""
+    return median(getattr(one, name) for one in runs)
+
+
+def counts(heading: str, values: dict[str, int]) -> str:
+    from harness import table
+
+    return table((heading, "times"), [(name, f"{value:,}") for name, value in sorted(values.items())])
 
 
 def parse(argv: Sequence[str] | None) -> Any:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clients", type=int, default=5_000)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=15.0, help="each run")
     parser.add_argument("--floods", type=int, default=20_000, help="connections from one address")
-    parser.add_argument("--attack", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--restless", type=int, default=200, help="clients that change filters within limits")
+    parser.add_argument("--rounds", type=int, default=1, help="each run so often; the table has medians")
+    parser.add_argument("--attack", nargs=4, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
+
+
+def attack(port: int, floods: int, restless: int, seconds: float) -> int:
+    """What the process of the attackers does."""
+    from attacks import Attackers
+
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    print(json.dumps(asyncio.run(Attackers(port).all_at_once(floods, restless, seconds))))
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     if options.attack:
-        os.nice(15)
-        port, floods, seconds = options.attack
-        print(json.dumps(asyncio.run(attack(int(port), int(floods), float(seconds)))))
-        return 0
-    outcome = measure(options.clients, options.seconds, options.floods)
+        port, floods, restless, seconds = options.attack
+        return attack(int(port), int(floods), int(restless), float(seconds))
+    from harness import c_programs
+
+    with c_programs("loadclient") as (client,):
+        plan = Plan(client, options.clients, options.seconds, options.floods, options.restless)
+        outcome = measure(plan, options.rounds)
     print(show(outcome, options.clients))
-    return 1 if outcome.abused.lost or outcome.abused.gaps else 0
+    return 1 if any(one.lost or one.gaps for runs in outcome.runs.values() for one in runs) else 0
 
 
 if __name__ == "__main__":
