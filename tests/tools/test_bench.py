@@ -195,3 +195,16 @@ def test_table_lines_up() -> None:
 def test_kernel_memory_of_sockets_is_known() -> None:
     """The figure is whole pages."""
     assert harness.tcp_bytes() % harness.PAGE == 0
+
+
+def test_scrape_table_tells_of_all_clients() -> None:
+    """With nothing sent, without and with scrapes; every edge's clients are in what is scraped."""
+    small = ("--clients", "60", "--edges", "2", "--load-processes", "1", "--rate", "20", "--warm", "2.5")
+    _, *rows = run_bench("scrape.py", *small, "--seconds", "1", "--every", "0.2")
+    silent, without, scraped = rows
+    assert [row[1] for row in rows] == ["60", "60", "60"]
+    assert (without[2], without[3], silent[6]) == ("0", "-", "-")
+    for row in (silent, scraped):
+        assert int(row[2]) >= 2
+        assert float(row[4]) >= float(row[3]) > 0
+    assert [row[-1] for row in rows] == ["0", "0", "0"]

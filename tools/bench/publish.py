@@ -14,7 +14,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +31,7 @@ from unionws.edge import Edge
 from unionws.history.reader import Reader
 from unionws.history.statefolder import StateFolder
 from unionws.listening import listen, share_out
-from unionws.model import ChartRecord, Fragment, StateRecord, TransfersRecord
+from unionws.model import JSON, ChartRecord, Fragment, StateRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
 from unionws.reloading import Live
 from unionws.settings import Settings
@@ -54,11 +54,14 @@ class Publisher:
         self._bus = bus
         self._size = size
         self._clock = SystemClock()
+        self._edges: dict[str, Mapping[str, JSON]] = {}
         self.seq = 0
+        bus.on_report(self._edges.__setitem__, lambda edge: self._edges.pop(edge, None))
 
     def state(self) -> None:
         """Publish the state record every edge waits for."""
-        views = {"upstream": {"state": "ok"}, "position": {"epoch": EPOCH, "seq": self.seq, "cursor": ""}}
+        position = {"epoch": EPOCH, "seq": self.seq, "cursor": ""}
+        views = {"upstream": {"state": "ok"}, "position": position, "edges": dict(self._edges)}
         self._bus.publish(StateRecord(self._now(), EPOCH, self.seq, f"{self.seq:020}", views))
 
     def tick(self) -> None:
