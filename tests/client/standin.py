@@ -81,6 +81,7 @@ class Connection(WebSocketHandler):
             self.set_status(status)
             for name, value in headers.items():
                 self.set_header(name, value)
+            self.write(self.server.said)
             raise Finish
 
     def open(self) -> None:
@@ -103,9 +104,20 @@ Script = Callable[[Connection, int], Awaitable[None]]
 
 
 class StandIn:
-    """Serves the script on a free port inside ``async with``."""
+    """Serves the script on a free port inside ``async with``.
 
-    def __init__(self, script: Script, refusals: list[tuple[int, dict[str, str]]] | None = None) -> None:
+    Args:
+        refusals: status and headers for the first handshakes.
+        said: the JSON body of those answers.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        refusals: list[tuple[int, dict[str, str]]] | None = None,
+        said: dict[str, str] | None = None,
+    ) -> None:
+        self.said = said or {}
         self.script = script
         self.refusals = refusals or []
         self.queries: list[dict[str, str]] = []

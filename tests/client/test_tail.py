@@ -23,6 +23,10 @@ RUN = (
 )
 
 
+async def idle(connection: Connection, number: int) -> None:
+    await connection.say(greeting())
+
+
 def options(url: str | None, **given: Any) -> dict[str, Any]:
     return {"url": url, "from_chain": None, "to_chain": None, "wallet": None, "json": False, **given}
 
@@ -150,6 +154,39 @@ def test_final_refusal_is_status_1() -> None:
             out, err = await finish(process)
         assert (process.returncode, out) == (1, "")
         assert err == "unionws tail: the server closed the connection for good: 4003 origin not allowed\n"
+
+    drive(body)
+
+
+def test_a_refused_upgrade_says_why() -> None:
+    """The server's own sentence, which names what helps, and no key in what is written."""
+
+    async def body() -> None:
+        refusal = {"error": "unauthorized", "message": "a key is needed: \x1b[31m?key=KEY"}
+        async with StandIn(idle, [(401, {})], refusal) as server:
+            process = await start(server.url)
+            out, err = await finish(process)
+        assert (process.returncode, out) == (1, "")
+        assert err == (
+            "unionws tail: the server refused the connection: HTTP 401 a key is needed: ?[31m?key=KEY\n"
+        )
+
+    drive(body)
+
+
+def test_a_key_is_not_shown() -> None:
+    """Of the address everything but the key."""
+
+    async def script(connection: Connection, number: int) -> None:
+        await connection.say(greeting())
+        connection.close(4003, "enough")
+
+    async def body() -> None:
+        async with StandIn(script) as server:
+            process = await start(f"{server.url}?key=s3cret&channels=transfers")
+            _, err = await finish(process)
+        assert err.startswith(f"connected to {server.url}?key=***&channels=transfers\n")
+        assert "s3cret" not in err
 
     drive(body)
 

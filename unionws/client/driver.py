@@ -28,6 +28,9 @@ from unionws.model import JSON
 CLOSE_WAIT = 2.0
 """Seconds the server has to answer our close frame."""
 
+MOST_SAID = 200
+"""Characters of a refusal's message that are passed on."""
+
 
 class Client:
     """An async iterator of events, for as long as it is iterated; see the package's docstring.
@@ -238,7 +241,16 @@ def _refusal(error: HTTPClientError) -> Ending:
         return Ending(reason=(error.message or "no answer").lower())
     asked = error.response.headers.get("Retry-After", "") if error.response is not None else ""
     wait = float(asked) if asked.isascii() and asked.isdigit() else 0.0
-    return Ending(reason=error.message or "", status=error.code, retry_after=wait)
+    return Ending(reason=_why(error), status=error.code, retry_after=wait)
+
+
+def _why(error: HTTPClientError) -> str:
+    """What the server says of it, or the words of the status."""
+    try:
+        said = ujson.loads(error.response.body)["message"] if error.response is not None else None
+    except (ValueError, KeyError, TypeError):
+        said = None
+    return said[:MOST_SAID] if isinstance(said, str) and said else error.message or ""
 
 
 def _explain(error: Exception) -> str:

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import io
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from unionws.errors import ClientError
 DEFAULT_URL = "ws://127.0.0.1:8080/ws"
 CHANNELS = ("transfers", "status")
 WIDTH_OF_A_PIPE = 120
+KEY = re.compile(r"(?<=[?&]key=)[^&#]+")
+"""What must not get into a file with the rest of standard error."""
 
 
 def main(args: argparse.Namespace) -> int:
@@ -62,7 +65,7 @@ def _guarded(follow: Callable[[], None]) -> int:
         _silence_stdout()
         return 0
     except ClientError as error:
-        _note(f"unionws tail: {error}")
+        _note(f"unionws tail: {clean(str(error))}")
         return 1
     return 0
 
@@ -101,7 +104,7 @@ def _readable_line(event: TransferReceived) -> str:
 
 def _report(event: Event, url: str) -> None:
     if isinstance(event, Connected):
-        _note(f"connected to {url}" + (", resuming" if event.resuming else ""))
+        _note(f"connected to {KEY.sub('***', url)}" + (", resuming" if event.resuming else ""))
     elif isinstance(event, Disconnected):
         _note(f"{_cause(event)}; reconnecting in {event.retry_in:.1f} s")
     elif isinstance(event, Gap):
