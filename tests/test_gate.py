@@ -242,12 +242,31 @@ def test_bytes_are_limited_too() -> None:
 
 def test_limits_are_announced() -> None:
     """What a client may do stands in ``connected``."""
-    with Open("MAX_FILTER_KEYS=7", "MAX_INBOUND_MESSAGES=30") as service, Talker(service.port) as client:
+    given = {"MAX_FILTER_KEYS": 7, "MAX_INBOUND_MESSAGES": 30, "MAX_CLIENTS": 50, "MAX_CLIENTS_PER_IP": 40}
+    given |= {"MAX_HANDSHAKES_PER_IP": 99, "MAX_FILTER_GROUPS": 60, "MAX_ERRORS": 8, "MAX_BACKLOG_FRAMES": 77}
+    with (
+        Open(*[f"{name}={value}" for name, value in given.items()]) as service,
+        Talker(service.port) as client,
+    ):
         limits = client.next()["data"]["limits"]
-    assert (limits["maxFilterKeys"], limits["maxMessages"], limits["windowMs"]) == (7, 30, 10_000)
-    assert {"maxMessageBytes", "maxErrors", "maxBytes", "maxClientsPerAddress", "maxBacklogBytes"} <= set(
-        limits
-    )
+    assert limits == {
+        "maxMessageBytes": 16_384,
+        "maxErrors": 8,
+        "maxClients": 50,
+        "maxClientsPerAddress": 40,
+        "maxClientsPerKey": 0,
+        "maxHandshakesPerAddress": 99,
+        "maxFilterKeys": 7,
+        "maxMessages": 30,
+        "maxBytes": 1 << 20,
+        "windowMs": 10_000,
+        "maxFilterGroups": 60,
+        "maxBacklogBytes": 262_144,
+        "maxBacklogFrames": 77,
+        "maxHeadBytes": 16_384,
+        "maxBodyBytes": 65_536,
+        "headTimeoutMs": 10_000,
+    }
 
 
 def reloaded(service: Open, **changes: Any) -> None:

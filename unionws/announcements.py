@@ -9,6 +9,7 @@ import ujson
 
 from unionws import __version__
 from unionws.broadcaster import envelopes
+from unionws.connections.httpdoor import HEAD_TIMEOUT, MAX_BODY, MAX_HEAD
 from unionws.connections.inflow import WINDOW
 from unionws.model import JSON, StatusRecord
 from unionws.settings import Settings
@@ -96,12 +97,20 @@ def limits(settings: Settings) -> dict[str, int]:
     return {
         "maxMessageBytes": settings.MAX_MESSAGE_BYTES,
         "maxErrors": settings.MAX_ERRORS,
+        "maxClients": settings.MAX_CLIENTS,
         "maxClientsPerAddress": settings.MAX_CLIENTS_PER_IP,
+        "maxClientsPerKey": settings.MAX_CLIENTS_PER_KEY,
+        "maxHandshakesPerAddress": settings.MAX_HANDSHAKES_PER_IP,
         "maxFilterKeys": settings.MAX_FILTER_KEYS,
         "maxMessages": settings.MAX_INBOUND_MESSAGES,
         "maxBytes": settings.MAX_INBOUND_BYTES,
         "windowMs": WINDOW * 1000,
+        "maxFilterGroups": settings.MAX_FILTER_GROUPS,
         "maxBacklogBytes": settings.MAX_BACKLOG_BYTES,
+        "maxBacklogFrames": settings.MAX_BACKLOG_FRAMES,
+        "maxHeadBytes": MAX_HEAD,
+        "maxBodyBytes": MAX_BODY,
+        "headTimeoutMs": int(HEAD_TIMEOUT * 1000),
     }
 
 
