@@ -320,7 +320,7 @@ async def _until_told(host: PluginHost, live: Live, work: Run, alive: int | None
         stopping.set()
 
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, live.reload)
+    loop.add_signal_handler(signal.SIGHUP, partial(live.reload, told=alive is None))
     if alive is None:
         loop.add_signal_handler(signal.SIGINT, stopping.set)
     else:

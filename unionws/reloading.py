@@ -57,19 +57,24 @@ class Live:
         """Be called with the settings after each reload that changed anything."""
         self._listeners.append(listener)
 
-    def reload(self) -> None:
-        """Read the settings again; one that is wrong leaves all as they are."""
+    def reload(self, *, told: bool = True) -> None:
+        """Read the settings again; one that is wrong leaves all as they are.
+
+        Args:
+            told: say in the log what came of it; one process of a service is enough for that.
+        """
         if self._read is None:
             return
         try:
             wanted = self._read()
         except UnionwsError as error:
             problems = list(error.problems) if isinstance(error, SettingsError) else [str(error)]
-            log.error("settings not reloaded: they are wrong", extra={"fields": {"problems": problems}})
+            level = logging.ERROR if told else logging.DEBUG
+            log.log(level, "settings not reloaded: they are wrong", extra={"fields": {"problems": problems}})
             return
-        self._take(wanted)
+        self._take(wanted, logging.INFO if told else logging.DEBUG)
 
-    def _take(self, wanted: Settings) -> None:
+    def _take(self, wanted: Settings, level: int) -> None:
         differ = {
             row.name: row
             for row in settings_table()
@@ -85,4 +90,4 @@ class Live:
         set_levels(self.settings.LOG_LEVEL)
         for listener in self._listeners:
             listener(self.settings)
-        log.info("settings reloaded", extra={"fields": facts})
+        log.log(level, "settings reloaded", extra={"fields": facts})
