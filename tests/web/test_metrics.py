@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -188,3 +190,13 @@ def test_the_alerts_ask_for_metrics_there_are(service: Service) -> None:
         assert asked(expression[1]) - known(service) == set()
         assert "summary:" in rule
         assert "description:" in rule
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.parametrize("command", [("rules", "alerts.yml"), ("config", "prometheus.yml")])
+def test_prometheus_accepts_its_files(command: tuple[str, str]) -> None:
+    """Rules and settings are valid by Prometheus's own check."""
+    done = subprocess.run(
+        ["promtool", "check", *command], cwd=CONF, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
