@@ -113,7 +113,7 @@ def run(args: argparse.Namespace, port: int, program: Any, phase: Phase) -> None
             scraper.stop()
             phase.took += [1000 * seconds for seconds in scraper.took]
             phase.size = len(scraper.last)
-    if found["latencyMs"]["n"]:
+    if found["transfers"]:  # heartbeats alone are no deliveries
         phase.p50.append(found["latencyMs"]["p50"])
         phase.p99.append(found["latencyMs"]["p99"])
     phase.lost += found["lost"] + ready["failed"] + found["gaps"] + found["holes"]
