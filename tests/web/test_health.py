@@ -43,7 +43,7 @@ def test_failing_upstream_is_degraded(upstream: str, word: str) -> None:
     told = json.loads(body)
     assert (status, told["status"]) == (200, "degraded")
     assert word in told["reasons"][0]
-    assert "HTTP status 503" in told["reasons"][0]
+    assert "HTTP status 503; polling goes on" in told["reasons"][0]
     assert told["upstream"]["consecutiveFailures"] == 4
 
 
@@ -53,7 +53,7 @@ def test_what_is_not_stored_is_degraded() -> None:
         state(service, upstream={"state": "ok"}, history={"problem": "disk full"})
         told = service.json("/health")
     assert told["status"] == "degraded"
-    assert "disk full" in told["reasons"][0]
+    assert "disk full; make room" in told["reasons"][0]
 
 
 def test_a_stepped_clock_is_degraded() -> None:
@@ -80,7 +80,7 @@ def test_edge_that_never_heard_of_ingest_is_unhealthy() -> None:
         service.edge.views = {}
         told = json.loads(service.get("/health")[2])
     assert told["status"] == "unhealthy"
-    assert "not been heard of" in told["reasons"][0]
+    assert "not been heard of yet: the log has why" in told["reasons"][0]
 
 
 def test_unhealthy_is_503() -> None:
@@ -114,9 +114,17 @@ def test_ready_is_the_last_successful_poll(upstream: str, status: int) -> None:
     ("edges", "wanted", "word"),
     [
         ({}, 1, ""),
-        ({}, 3, "2 of 3 edge processes"),
-        ({"e1": {"clients": 980, "httpConnections": 0, "room": 1000}}, 2, "e1 has nearly used up"),
-        ({"e1": {"clients": 96_000, "room": 1_000_000}}, 2, "96000 of MAX_CLIENTS"),
+        ({}, 3, "2 of 3 edge processes do not report: the log has why"),
+        (
+            {"e1": {"clients": 980, "httpConnections": 0, "room": 1000}},
+            2,
+            "e1 has nearly used up its file descriptors: raise",
+        ),
+        (
+            {"e1": {"clients": 96_000, "room": 1_000_000}},
+            2,
+            "96000 of MAX_CLIENTS = 100000 clients are connected: raise",
+        ),
     ],
 )
 def test_edges_have_reasons_of_their_own(edges: dict[str, Any], wanted: int, word: str) -> None:

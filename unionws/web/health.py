@@ -14,6 +14,12 @@ NEARLY_FULL = 0.95
 """Share of a process's room for clients, or of MAX_CLIENTS, from which on it is told."""
 
 
+# What to do next, or why nothing: reasons are read by people in a hurry.
+ASKED_AGAIN = "polling goes on where it stopped and nothing is lost; /graphql-stats has the errors"
+STARTED_AGAIN = "the log has why it ended (process ended); it is started again within 30 s"
+MAKE_ROOM = "make room on the disk of STATE_DIR before a restart, what waits is then stored"
+
+
 def judge(views: Views) -> tuple[str, list[str]]:
     """``healthy``, ``degraded`` or ``unhealthy``, with the reasons in words."""
     silence = _silence(views)
@@ -35,15 +41,15 @@ def ready(views: Views) -> tuple[bool, list[str]]:
 def _silence(views: Views) -> str:
     age = views.state_age()
     if age is None:
-        return "ingest has not been heard of yet"
-    return f"ingest has not been heard of for {age:.0f} s" if age > INGEST_SILENT else ""
+        return f"ingest has not been heard of yet: {STARTED_AGAIN}"
+    return f"ingest has not been heard of for {age:.0f} s: {STARTED_AGAIN}" if age > INGEST_SILENT else ""
 
 
 def _upstream(views: Views) -> Iterator[str]:
     upstream = views.ingest("upstream")
     state, error = str(upstream.get("state")), upstream.get("lastError")
     if upstream.get("problem"):
-        yield f"the indexer's answers are spoilt: {upstream['problem']}"
+        yield f"the indexer's answers are spoilt: {upstream['problem']}; tell whoever runs it"
     if state == "ok":
         return
     reason = {
@@ -51,13 +57,14 @@ def _upstream(views: Views) -> Iterator[str]:
         "down": "the indexer does not answer",
     }.get(state, f"the indexer is {state}")
     told: Any = error if isinstance(error, dict) else None
-    yield f"{reason}: {told.get('kind')}: {told.get('message')}" if told else reason
+    cause = f": {told.get('kind')}: {told.get('message')}" if told else ""
+    yield f"{reason}{cause}; {ASKED_AGAIN}"
 
 
 def _history(views: Views) -> Iterator[str]:
     problem = views.ingest("history").get("problem")
     if problem:
-        yield f"transfers are published but not stored: {problem}"
+        yield f"transfers are published but not stored: {problem}; {MAKE_ROOM}"
 
 
 def _clock(views: Views) -> Iterator[str]:
@@ -69,14 +76,15 @@ def _clock(views: Views) -> Iterator[str]:
 def _edges(views: Views) -> Iterator[str]:
     edges, wanted = views.edges(), views.edges_wanted()
     if len(edges) < wanted:
-        yield f"{wanted - len(edges)} of {wanted} edge processes do not report"
+        yield f"{wanted - len(edges)} of {wanted} edge processes do not report: {STARTED_AGAIN}"
     for name, edge in edges.items():
         held = edge["clients"] + edge.get("httpConnections", 0)
         if held >= NEARLY_FULL * edge.get("room", float("inf")):
             yield f"{name} has nearly used up its file descriptors: raise LimitNOFILE or EDGE_PROCESSES"
     total, most = sum(edge["clients"] for edge in edges.values()), views.config().get("MAX_CLIENTS", 0)
     if most and total >= NEARLY_FULL * most:
-        yield f"{total} of MAX_CLIENTS = {most} clients are connected"
+        may = "raise it if `unionws check` says the machine can"
+        yield f"{total} of MAX_CLIENTS = {most} clients are connected: {may}"
 
 
 class HealthHandler(View):
