@@ -101,6 +101,13 @@ def test_a_plugin_may_tidy_up(guard: Guard) -> None:
     assert done == [True]
 
 
+def test_our_own_plugins_are_not_cut(guard: Guard) -> None:
+    """A recording shall have no half lines because a disk was slow."""
+    ours = Place(Plugin(Candidate("recorder", "built in", object, builtin=True)), "somewhere")
+    assert guard.run(ours, lambda: time.sleep(0.3) or "written") == "written"
+    assert ours.plugin.failures == 0
+
+
 def test_many_short_calls_are_not_one_long_one(guard: Guard) -> None:
     """The limit is for each."""
     at = place()

@@ -26,7 +26,6 @@ SIGNAL = signal.SIGRTMIN + 7
 UNCUT = ("unionws.", "tornado.", "asyncio.", "logging.")
 """Packages whose functions a plugin may call, and which are never left halfway."""
 CUT = (
-    "unionws.builtin.",
     "unionws.contrib.",
     "unionws.pluginhost.",
     "unionws.pluginloading.",
@@ -82,8 +81,9 @@ class Deadline:
         signal.signal(SIGNAL, signal.SIG_IGN)  # one may be under way still
 
     def _running(self) -> Call | None:
+        """The call under way, if it is one of a third party: our own plugins are not left halfway either."""
         site = self.site
-        return None if site is None else (id(site), site.plugin.calls)
+        return None if site is None or site.plugin.candidate.builtin else (id(site), site.plugin.calls)
 
     def _look(self, pause: float, loop_thread: int) -> None:
         seen, times = None, 0
