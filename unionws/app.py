@@ -98,8 +98,12 @@ async def run_ingest(
     folder: StateFolder,
     simulator: Simulator | None,
     told: Callable[[], Awaitable[object]],
+    on_open: Callable[[], None] = lambda: None,
 ) -> None:
     """Ingest, and the embedded indexer where one is wanted, until ``told`` returns.
+
+    Args:
+        on_open: called when the bus has what edges have to get first: state and newest transfers.
 
     Raises:
         StateError: the state folder cannot be used.
@@ -114,6 +118,7 @@ async def run_ingest(
     bus.on_report(ingest.on_report, ingest.on_edge_lost)
     await ingest.open()
     ingest.start()
+    on_open()
     log.info("polling", extra={"fields": {"endpoint": endpoint or settings.GRAPHQL_ENDPOINT}})
     await told()
     await ingest.stop()
@@ -240,7 +245,8 @@ def serve(
         return run_process(host, live, work)
 
     def ingest(stopping: asyncio.Event, bus: unix.UnixBus) -> Awaitable[None]:
-        return run_ingest(settings, host, bus, folder, simulator, stopping.wait)
+        # An edge that waits to connect would else be greeted before there is what it missed.
+        return run_ingest(settings, host, bus, folder, simulator, stopping.wait, bus.start)
 
     ready = Readiness()
     supervisor = supervise(live, host, folder, share_out(listeners, edges), ingest, ready)
@@ -263,7 +269,11 @@ def supervise(
     ingest: Callable[[asyncio.Event, unix.UnixBus], Awaitable[None]],
     ready: Readiness,
 ) -> Supervisor:
-    """A supervisor of one ingest and an edge per share of the listening sockets, joined by a Unix socket."""
+    """A supervisor of one ingest and an edge per share of the listening sockets, joined by a Unix socket.
+
+    Args:
+        ingest: its work; it starts the bus when there is something to say.
+    """
     bus_listener, address = unix.listen()
 
     def ingest_process(alive: int) -> int:
@@ -272,7 +282,6 @@ def supervise(
         host.doors.role = "ingest"
 
         async def work(stopping: asyncio.Event) -> None:
-            bus.start()
             await ingest(stopping, bus)
             await bus.flush()
             bus.stop()

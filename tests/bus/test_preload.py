@@ -69,11 +69,16 @@ def test_positions_of_two_epochs_compare_by_place() -> None:
 
 
 def test_within_one_process_it_comes_behind_the_state() -> None:
-    """The edge of the process is new with every start."""
-    bus, got = LocalBus(), []
-    bus.preload([record(7), record(8)])
-    bus.publish(state(8))
-    bus.subscribe(got.append)
-    assert [type(item) for item in got] == [StateRecord, TransfersRecord, TransfersRecord]
-    bus.publish(record(9))
-    assert numbers(got) == [7, 8, 9]
+    """Whether the edge of the process is there before it or after it; once."""
+    for early in (True, False):
+        bus, got = LocalBus(), []
+        if early:
+            bus.subscribe(got.append)
+        bus.preload([record(7), record(8)])
+        bus.publish(state(8))
+        if not early:
+            bus.subscribe(got.append)
+        assert [type(item) for item in got] == [StateRecord, TransfersRecord, TransfersRecord]
+        bus.publish(record(9))
+        bus.publish(state(9))
+        assert numbers(got) == [7, 8, 9]

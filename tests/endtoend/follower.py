@@ -98,7 +98,9 @@ class Follower:
         at: up to here everything was received or told of; None before the first greeting.
         got: places of the transfers received, and how often.
         told: places that were said to be missing.
+        reasons: what the service gave as reasons.
         false_gaps: gaps by the rule that contain what nobody had told of.
+        wrong: what came though the filter does not pass it, or came live though it had come before.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -108,7 +110,9 @@ class Follower:
         self.wish = ALL
         self.got: Counter[int] = Counter()
         self.told: set[int] = set()
+        self.reasons: set[str] = set()
         self.false_gaps: list[str] = []
+        self.wrong: list[str] = []
         self.close_code: int | None = None
         self.errors: list[JSON] = []
         self._due: list[tuple[int, tuple[Wish, ...]]] = []
@@ -220,8 +224,17 @@ class Follower:
 
     def _on_transfers(self, message: JSON, data: list[JSON]) -> None:
         self._mind_gap(message["epoch"], message["prev"])
-        self.got.update(self._ledger.place_of[item["sort_order"]] for item in data)
+        for item in data:
+            self._receive(self._ledger.place_of[item["sort_order"]], replay="replay" in message)
         self._go_to(message)
+
+    def _receive(self, place: int, *, replay: bool) -> None:
+        wishes = (self.wish, *self._replay_wishes) if replay else (self.wish,)
+        if not any(wish.passes(self._ledger.items[place - 1]) for wish in wishes):
+            self.wrong.append(f"{place} is not wanted by {wishes}")
+        if place in self.got and not replay:
+            self.wrong.append(f"{place} came again")
+        self.got[place] += 1
 
     def _mind_gap(self, epoch: str, prev: int) -> None:
         """A gap is exactly where ``prev > last``; another epoch is one by itself."""
@@ -238,6 +251,7 @@ class Follower:
     def _on_gap(self, message: JSON, data: JSON) -> None:
         epoch, last = message["epoch"], data["toSeq"]
         assert self.at is not None
+        self.reasons.add(data["reason"])
         changed = data["reason"] == "epoch_changed" or self.at.epoch != epoch
         first = 0 if changed else self._ledger.place(epoch, data["fromSeq"] - 1)
         self._tell(first, self._ledger.place(epoch, last))
@@ -321,6 +335,7 @@ class Follower:
         for place, item in enumerate(self._ledger.items, 1):
             index = bisect_right(starts, place - 1) - 1
             due = index >= 0 and all(wish.passes(item) for wish in self._due[index][1])
-            if due and place not in self.got and place not in self.told:
+            again = self._ledger.place_of[item.sort_order]  # another, where it was published twice
+            if due and not {place, again} & (self.got.keys() | self.told):
                 lost.append(place)
         return lost

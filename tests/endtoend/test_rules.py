@@ -1,7 +1,8 @@
 """Whatever happens, in whatever order: a client that keeps the rules has everything, or was told.
 
 Publishing, filter changes, slow reading, drops, resumes by position and by cursor, subscriptions
-anew, edges that die, ingests that lose their numbering, a bus that loses records.
+anew, restarts, edges and ingests that die at any moment, a disk that refuses or is gone, history that
+expires, a numbering that cannot be proved, a bus that loses records.
 """
 
 from __future__ import annotations
@@ -32,6 +33,23 @@ SLACK_MS = 3_000
 TRANSFER = st.tuples(st.sampled_from(CHAINS), st.sampled_from(WALLETS), st.sampled_from([0, 0, 0, SLACK_MS]))
 BATCH = st.lists(TRANSFER, min_size=1, max_size=5)
 
+TROUBLES = (
+    "doubt",
+    "expire",
+    "heartbeat",
+    "kill_edge",
+    "kill_ingest",
+    "lose_a_record",
+    "lose_the_state",
+    "restart",
+)
+REASONS = {
+    "history_expired": {"expired", "no disk", "hole", "disk", "state lost"},
+    "epoch_changed": {"doubt", "disk", "state lost"},
+    "slow_consumer": {"slow"},
+}
+"""What has to have happened for a client to be told of it."""
+
 
 @contextmanager
 def small() -> Iterator[None]:
@@ -54,13 +72,13 @@ class Rules(RuleBasedStateMachine):
         self.small = small()
         self.small.__enter__()
         self.followers: list[Follower] = []
-        self.holes = False
         self.count = 0
 
     @initialize(disk=st.booleans())
     def start(self, disk: bool) -> None:
         self.world = World(disk)
         self.publish([(CHAINS[0], WALLETS[0], 0)], 0, 1)
+        self.world.second()
 
     def some(self, who: int) -> Follower:
         return self.followers[who % len(self.followers)]
@@ -88,37 +106,43 @@ class Rules(RuleBasedStateMachine):
     def turn(self, count: int) -> None:
         self.world.turn(count)
 
-    @rule(
-        what=st.sampled_from(["doubt", "expire", "heartbeat", "kill_edge", "lose_a_record", "lose_the_state"])
-    )
+    @rule(what=st.sampled_from(TROUBLES))
     def trouble(self, what: str) -> None:
-        getattr(self, what)()
+        """Of this class where it is defined here, else of the world."""
+        getattr(self if hasattr(self, what) else self.world, what)()
 
-    def doubt(self) -> None:
-        """Ingest cannot prove that it goes on where it ended: another epoch, the same numbers."""
-        self.world.new_epoch(anew=False)
+    @rule()
+    def second(self) -> None:
+        self.world.clock.advance(1.0)
+        self.world.second()
 
-    def expire(self) -> None:
-        """The older half of what is on disk goes."""
-        self.world.expire()
+    @rule(batch=BATCH)
+    def kill_ingest_before_it_publishes(self, batch: list[tuple[str, str, int]]) -> None:
+        """What it had committed is there, and was not sent."""
+        self.world.publish(self.items(batch), sent=False)
+        self.world.kill_ingest()
 
-    def heartbeat(self) -> None:
-        """It was quiet for a while."""
-        self.world.heartbeat()
-
-    def kill_edge(self) -> None:
-        """The edge dies; another takes its place and gets what the bus keeps."""
-        self.world.kill_edge()
+    @rule(batch=BATCH, seconds=st.integers(0, 2), end=st.sampled_from(["kill_ingest", "restart", ""]))
+    def disk_trouble(self, batch: list[tuple[str, str, int]], seconds: int, end: str) -> None:
+        """It refuses for a while; ingest may end before it works again."""
+        self.world.disk_refuses()
+        self.publish(batch, 0, 1)
+        for _ in range(seconds):
+            self.second()
+        if end:
+            getattr(self.world, end)()
+        else:
+            self.world.disk_works()
 
     def lose_a_record(self) -> None:
         """The edge was cut off the bus for too long."""
-        self.holes = True
+        self.world.troubles.add("hole")
         self.world.publish(self.items([(CHAINS[0], WALLETS[0], 0)]), delivered=False)
 
     def lose_the_state(self) -> None:
         """Ingest begins at 1, once nobody is in the middle of a gap: gaps have no epoch of their own."""
         self.settle()
-        self.world.new_epoch(anew=True)
+        self.world.lose_the_state()
 
     # -- the clients ----------------------------------------------------------------------------
 
@@ -158,7 +182,7 @@ class Rules(RuleBasedStateMachine):
         times=st.integers(1, 8),
         by_seq=st.booleans(),
         by_cursor=st.booleans(),
-        trouble=st.sampled_from(["", "", "expire", "kill_edge"]),
+        trouble=st.sampled_from(["", "", "expire", "kill_edge", "kill_ingest", "restart"]),
     )
     def be_away(
         self,
@@ -228,7 +252,10 @@ class Rules(RuleBasedStateMachine):
         for follower in self.followers:
             lost = follower.lost()
             assert not lost, f"lost without a word: {lost}"
-            assert self.holes or not follower.false_gaps, follower.false_gaps
+            assert not follower.wrong, follower.wrong
+            assert "hole" in self.world.troubles or not follower.false_gaps, follower.false_gaps
+            for reason in follower.reasons:
+                assert self.world.troubles & REASONS[reason], f"told of {reason} for nothing"
 
     def settle(self) -> None:
         """Everybody is connected and has read everything, and the service has nothing left to do."""

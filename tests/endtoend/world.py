@@ -1,19 +1,33 @@
-"""A service without an indexer, a clock or a network: one edge on a loop that is turned by hand."""
+"""A service without an indexer, a clock or a network: one edge on a loop that is turned by hand.
+
+The edge, the bus's memory, numbering and history are the real ones, in a real file. What is played
+is what polls, and what kills: a process that dies leaves what it had written, and nothing else.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
-from collections import deque
+import sqlite3
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.endtoend.follower import Follower, Ledger, Resume
 from unionws import app
+from unionws.bus.records import decode
+from unionws.bus.unix import UnixBus
 from unionws.clock import ManualClock, milliseconds
 from unionws.connections.handshake import Refuse, Upgrade
 from unionws.edge import Edge
-from unionws.model import Fragment, StateRecord, TransfersRecord
+from unionws.history.positions import Progress
+from unionws.history.reader import History
+from unionws.history.retention import Bounds
+from unionws.history.statefolder import StateFolder
+from unionws.history.store import Store
+from unionws.model import Fragment, Record, StateRecord, TransfersRecord
 from unionws.pluginhost import PluginHost
 from unionws.settings import Settings
 
@@ -28,8 +42,8 @@ SETTINGS = Settings(
     FUTURE_BUFFER_MS=0,
     JITTER_MS=0,
 )
-KEPT_RECORDS = 4
-"""Of the bus, for an edge that connects anew."""
+KEPT = 12
+"""Transfers the bus keeps for an edge that connects anew."""
 
 HEADERS = {
     "host": "example.org",
@@ -40,43 +54,31 @@ HEADERS = {
 }
 
 
-class Disk:
-    """History that holds all that was published from ``lowest`` on, and answers a turn later."""
+class Past:
+    """The history on disk as the edge reads it, an answer a turn later.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    Attributes:
+        lowest: as it was when the edge asked last.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._history = History(path)
         self.lowest: int | None = None
-        self.records: list[TransfersRecord] = []
 
-    def _rows(self) -> list[tuple[int, Fragment, int, str]]:
-        """Number, transfer, time of publishing and cursor, of all that is held."""
-        rows = []
-        for record in self.records:
-            first = record.seq - len(record.items) + 1
-            rows += [
-                (first + i, item, record.timestamp, record.cursor) for i, item in enumerate(record.items)
-            ]
-        return [row for row in rows if self.lowest is not None and row[0] >= self.lowest]
+    def refresh(self) -> None:
+        low, high = self._history.span()
+        self.lowest = low if low <= high else None
 
     async def between(self, first: int, last: int) -> TransfersRecord:
         await asyncio.sleep(0)
-        rows = [row for row in self._rows() if first <= row[0] <= last]
-        items, cursor = tuple(row[1] for row in rows), rows[-1][3] if rows else ""
-        epoch = self.records[-1].epoch if self.records else ""
-        return TransfersRecord(epoch, last, cursor, False, 0, items)
+        return self._history.between(first, last)
 
     async def position_before(self, cursor: str, back_ms: int) -> int | None:
         await asyncio.sleep(0)
-        rows = self._rows()
-        nearest = max((row for row in rows if row[1].sort_order <= cursor), key=_key, default=None)
-        if nearest is None:
-            return None
-        earlier = [seq for seq, _, published, _ in rows if published < nearest[2] - back_ms]
-        return earlier[-1] if earlier else None
+        return self._history.position_before(cursor, back_ms)
 
-
-def _key(row: tuple[int, Fragment, int, str]) -> str:
-    return row[1].sort_order
+    def close(self) -> None:
+        self._history.close()
 
 
 class World:
@@ -84,20 +86,29 @@ class World:
 
     Args:
         disk: whether there is history behind the edge's memory.
+
+    Attributes:
+        epochs: all there were.
+        troubles: what happened that a client may have to be told of; reading slowly is not known here.
     """
 
     def __init__(self, disk: bool) -> None:
         self.ledger = Ledger()
         self.clock = ManualClock()
-        self.epoch, self.seq, self.cursor = "epoch0000", 0, ""
-        self.ledger.places[self.epoch, 0] = 0
+        self.epochs: list[str] = []
+        self.troubles: set[str] = {"slow"} if disk else {"slow", "no disk"}
+        self._room = TemporaryDirectory(prefix="unionws-rules-")
+        self._path = Path(self._room.name) / "state"
         self._host = PluginHost(SETTINGS)
         self._host.load(app.BUILTINS)
-        self._kept: deque[TransfersRecord] = deque(maxlen=KEPT_RECORDS)
         self._has_disk = disk
-        self.disk = Disk(self.ledger)
+        self._refuses = False
+        self._unstored: list[Fragment] = []
         self._loop = asyncio.new_event_loop()
-        self.edge = self.call(self._new_edge)
+        self._listener = socket.socket()
+        self._open_store()
+        self.past = Past(self._folder.database)
+        self._start_edge()
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -123,62 +134,167 @@ class World:
         self.call(self.edge.stop)
         self.turn(3)
         self._loop.close()
+        self.past.close()
+        self._die()
+        self._listener.close()
+        self._room.cleanup()
 
     # -- ingest ---------------------------------------------------------------------------------
 
-    def publish(self, items: Sequence[Fragment], *, delivered: bool = True) -> None:
-        """Number some transfers and hand them to the edge, unless the bus has lost them."""
-        for item in items:
+    def _open_store(self) -> None:
+        """Ingest starts: it goes on where the file says, and has for edges what it may not have sent."""
+        before = self.epochs[-1] if self.epochs else ""
+        self._folder = StateFolder(self._path)
+        self.store = Store(self._folder, SETTINGS, self.clock)
+        self.store.progress = lambda: Progress(self.store.numbering.cursor, lambda: ())
+        self.store.open()
+        assert self.store.problem is None
+        if self.store.numbering.epoch != before:
+            self._count_anew(before)
+        self._bus = UnixBus(self._listener, KEPT)
+        self._bus.preload(self.store.tail(SETTINGS.HISTORY_RING))
+        self._bus.publish(self._state())
+
+    def _count_anew(self, before: str) -> None:
+        """Another epoch: what is stored has the same numbers in it, and what is not has none."""
+        epoch, seq = self.store.numbering.epoch, self.store.numbering.seq
+        places = self.ledger.places
+        known = [(number, place) for (name, number), place in places.items() if name == before]
+        places.update({(epoch, number): place for number, place in known if 0 < number <= seq})
+        places.setdefault((epoch, seq), len(self.ledger.items))
+        self.epochs.append(epoch)
+
+    def _state(self) -> StateRecord:
+        numbering = self.store.numbering
+        return StateRecord(self._now(), numbering.epoch, numbering.seq, numbering.cursor, {})
+
+    def publish(self, items: Sequence[Fragment], *, sent: bool = True, delivered: bool = True) -> None:
+        """Number some transfers, store them and hand them to the edge.
+
+        Args:
+            sent: False: ingest dies before it can.
+            delivered: False: the bus loses them.
+        """
+        for record in self.store.append([(tuple(items), False)], self._now()):
+            self._note(record)
+            if self.store.problem is not None:
+                self._unstored += record.items
+            if sent:
+                self._bus.publish(record)
+            if sent and delivered:
+                self._tell(record)
+
+    def _note(self, record: TransfersRecord) -> None:
+        for seq, item in enumerate(record.items, record.seq - len(record.items) + 1):
             self.ledger.items.append(item)
             place = len(self.ledger.items)
             self.ledger.place_of[item.sort_order] = place
-            self.seq += 1
-            self.ledger.places[self.epoch, self.seq] = place
-        self.cursor = max(self.cursor, *(item.sort_order for item in items))
-        record = TransfersRecord(self.epoch, self.seq, self.cursor, False, self._now(), tuple(items))
-        self._kept.append(record)
-        if self._has_disk:
-            self.disk.records.append(record)
-            self.disk.lowest = self.disk.lowest or self.seq - len(items) + 1
-        if delivered:
-            self.call(lambda: self.edge.on_record(record))
+            self.ledger.places[record.epoch, seq] = place
+
+    def _tell(self, record: Record) -> None:
+        self.call(lambda: self.edge.on_record(record))
 
     def _now(self) -> int:
         return milliseconds(self.clock.time())
 
+    def second(self) -> None:
+        """What ingest does each second, and an edge now and then."""
+        self.store.tick()
+        if self.store.problem is None:
+            self._unstored.clear()
+        self._bus.publish(self._state())
+        self._tell(self._state())
+        self.past.refresh()
+
+    def kill_ingest(self) -> None:
+        """Ingest dies, and another takes its place; what was not stored is polled again."""
+        self._die()
+        again, self._unstored = self._unstored, []
+        self._open_store()
+        self.call(lambda: self._greet(self.edge))
+        for item in again:
+            self.publish([item])
+
+    def _die(self) -> None:
+        """Descriptors are closed and nothing is written. The disk is well again with the next."""
+        self._refuses = False
+        self.store._database.close()
+        self._folder.release()
+
+    def disk_refuses(self) -> None:
+        """From now on nothing can be stored."""
+        self._refuses = True
+        self.troubles.add("disk")
+
+        def refuse(*_: object, **__: object) -> None:
+            if self._refuses:
+                raise sqlite3.OperationalError("disk I/O error")
+            type(database).write(database, *_, **__)  # type: ignore[arg-type]
+
+        database = self.store._database
+        database.write = refuse  # type: ignore[method-assign]
+
+    def disk_works(self) -> None:
+        """It can again."""
+        self._refuses = False
+
     def expire(self) -> None:
         """Let the older half of the history on disk go."""
-        if self.disk.lowest is not None:
-            self.disk.lowest = (self.disk.lowest + self.seq + 1) // 2
+        if self.store.problem is None:
+            low, high = self.past._history.span()
+            self.store._database.prune(Bounds((high - low + 1) // 2, 0), self.store.position)
+            self.troubles.add("expired")
 
-    def new_epoch(self, *, anew: bool) -> None:
-        """Ingest cannot prove that it goes on where it ended; ``anew``: it has lost its state altogether."""
-        before, self.epoch = self.epoch, f"epoch{int(self.epoch[5:]) + 1:04}"
-        if anew:
-            self.seq, self.cursor = 0, ""
-            self.disk.records.clear()
-            self.disk.lowest = None
-            self._kept.clear()
-            self.ledger.places[self.epoch, 0] = len(self.ledger.items)
-        else:
-            known = [(seq, place) for (epoch, seq), place in self.ledger.places.items() if epoch == before]
-            self.ledger.places.update({(self.epoch, seq): place for seq, place in known})
+    def doubt(self) -> None:
+        """Ingest dies, and cannot prove that it goes on where it ended: another epoch, the same numbers."""
+        self.troubles.add("doubt")
+        self._folder.continuity.unlink(missing_ok=True)
+        self.kill_ingest()
+
+    def lose_the_state(self) -> None:
+        """Ingest dies and so does the disk: another epoch, which begins at 1."""
+        self.troubles.add("state lost")
+        shutil.rmtree(self._path)
+        self.kill_ingest()
 
     # -- the edge -------------------------------------------------------------------------------
 
+    def _start_edge(self) -> None:
+        """An edge serves once it knows the position."""
+        self.edge = self.call(self._new_edge)
+        self.turn(2)
+
     def _new_edge(self) -> Edge:
-        """An edge as the bus greets it: the state, then what is kept."""
-        edge = Edge(SETTINGS, self._host, self.clock, archive=self.disk if self._has_disk else None)
+        self.past.refresh()
+        edge = Edge(SETTINGS, self._host, self.clock, archive=self.past if self._has_disk else None)
         edge.parking.start()
-        edge.on_record(StateRecord(self._now(), self.epoch, self.seq, self.cursor, {}))
-        for record in self._kept:
-            edge.on_record(record)
+        self._greet(edge)
         return edge
+
+    def _greet(self, edge: Edge) -> None:
+        """What the bus says to an edge that connects."""
+        for data in self._bus.greeting(*edge.position()):
+            edge.on_record(decode(data[4:]))
 
     def kill_edge(self) -> None:
         """The edge ends without a word, and another takes its place."""
         self.call(self.edge.stop)
-        self.edge = self.call(self._new_edge)
+        self._start_edge()
+
+    def restart(self) -> None:
+        """The whole service ends as it should, and starts again."""
+        closing = self.call(lambda: asyncio.ensure_future(self.edge.close_clients("shutdown")))
+        self.turn(2)
+        closing.cancel()
+        self.call(self.edge.stop)
+        self.store.close()
+        self._folder.release()
+        self._refuses = False
+        again, self._unstored = self._unstored if self.store.problem else [], []
+        self._open_store()
+        self._start_edge()
+        for item in again:
+            self.publish([item])
 
     def open(self, follower: Follower, resume: Resume | None) -> None:
         """A follower connects."""

@@ -157,6 +157,7 @@ def run_many(settings: Settings, host: PluginHost, folder: StateFolder, options:
     listeners = listen(settings, options.edges)
 
     def instead_of_ingest(stopping: asyncio.Event, bus: UnixBus) -> Awaitable[None]:
+        bus.start()
         return publish(bus, options, stopping)
 
     shares = share_out(listeners, options.edges)

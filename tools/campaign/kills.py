@@ -198,14 +198,33 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-async def kill_child(service: scene.Service, name: str) -> Kill:
-    """kill -9 of one process; the supervisor starts another."""
-    before = running(service)
-    os.kill(before[name], signal.SIGKILL)
+def served(service: scene.Service, edge: str) -> int:
+    """How often an edge has begun to serve, as the log has it."""
+    lines = [line["fields"] for line in service.log() if line["message"] == "serving"]
+    return sum(f"edge{fields['edge'].removeprefix('e')}" == edge for fields in lines)
+
+
+async def kill_edge(service: scene.Service, name: str) -> Kill:
+    """kill -9 of an edge, which is back when it serves; the supervisor starts it again."""
+    pid, before = running(service)[name], served(service, name)
+    os.kill(pid, signal.SIGKILL)
     began = time.monotonic()
-    await scene.until(lambda: running(service)[name] != before[name], BACK_WITHIN, f"{name} is back")
+    await scene.until(lambda: served(service, name) > before, BACK_WITHIN, f"{name} serves")
     await service.until_health("healthy", BACK_WITHIN)
-    return Kill("edge" if name.startswith("edge") else name, time.monotonic() - began)
+    return Kill("edge", time.monotonic() - began)
+
+
+async def kill_ingest(service: scene.Service) -> Kill:
+    """kill -9 of ingest, which is back when a client gets the next transfer."""
+    pid, watcher = running(service)["ingest"], scene.Recorder(service.port)
+    await watcher.open()
+    os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    await scene.until(lambda: running(service)["ingest"] != pid, BACK_WITHIN, "ingest is started again")
+    got = len(watcher.seen)
+    await scene.until(lambda: len(watcher.seen) > got, BACK_WITHIN, "the stream goes on")
+    watcher.close()
+    return Kill("ingest", time.monotonic() - began)
 
 
 async def kill_supervisor(service: scene.Service) -> Kill:
@@ -224,8 +243,12 @@ async def kill_rounds(service: scene.Service, rounds: int, pause: float) -> list
     for number in range(rounds):
         edges = sorted(name for name in running(service) if name.startswith("edge"))
         for victim in (*edges, "ingest", "supervisor"):
-            is_child = victim != "supervisor"
-            kills.append(await (kill_child(service, victim) if is_child else kill_supervisor(service)))
+            if victim == "supervisor":
+                kills.append(await kill_supervisor(service))
+            elif victim == "ingest":
+                kills.append(await kill_ingest(service))
+            else:
+                kills.append(await kill_edge(service, victim))
             await asyncio.sleep(pause)
         times = ", ".join(f"{kill.victim} {kill.back_after:.1f} s" for kill in kills[-len(edges) - 2 :])
         note(f"round {number + 1} of {rounds}: back after {times}")

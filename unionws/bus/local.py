@@ -15,8 +15,8 @@ class LocalBus:
     """Both ends of the bus where ingest and edge share one process.
 
     An end that comes late gets the newest record of each lasting kind (chains, chart, status,
-    state), so it never waits for the next one; and the first also what was published before the
-    start, behind the state.
+    state), so it never waits for the next one. What was published before the start comes behind the
+    state, whichever of the two ends was there first.
 
     Args:
         sending: whether an edge is still sending what it was handed.
@@ -39,6 +39,11 @@ class LocalBus:
             self._lasting[type(record)] = record
         for deliver in self._edges:
             deliver(record)
+        if isinstance(record, StateRecord) and self._edges:
+            tail, self._tail = self._tail, ()
+            for earlier in tail:
+                for deliver in self._edges:
+                    deliver(earlier)
 
     @property
     def busy(self) -> bool:
@@ -52,9 +57,11 @@ class LocalBus:
     def subscribe(self, deliver: Deliver) -> None:
         """An edge's end: be called with every record from now on."""
         self._edges.append(deliver)
-        tail, self._tail = self._tail, ()
         state = [record for record in self._lasting.values() if isinstance(record, StateRecord)]
         others = [record for record in self._lasting.values() if not isinstance(record, StateRecord)]
+        tail: Sequence[TransfersRecord] = ()
+        if state:
+            tail, self._tail = self._tail, ()
         for record in (*state, *tail, *others):
             deliver(record)
 

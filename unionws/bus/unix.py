@@ -187,10 +187,13 @@ class UnixBus:
 
     def _greet(self, stream: IOStream, name: str, position: Mapping[str, JSON]) -> None:
         self._edges[stream] = name
+        self._write(stream, b"".join(self.greeting(position.get("epoch", ""), position.get("seq", 0))))
+
+    def greeting(self, epoch: JSON, seq: JSON) -> list[bytes]:
+        """Frames for an edge at a position: the state, the transfers behind it, the newest of each kind."""
         state = self._lasting.get(StateRecord)
-        missed = self._behind(position.get("epoch", ""), position.get("seq", 0))
         lasting = [data for kind, data in self._lasting.items() if kind is not StateRecord]
-        self._write(stream, b"".join([*([state] if state else []), *missed, *lasting]))
+        return [*([state] if state else []), *self._behind(epoch, seq), *lasting]
 
     def _behind(self, epoch: JSON, seq: JSON) -> list[bytes]:
         """What was published behind a position, the newest of it where it is too much for one write.
