@@ -65,6 +65,13 @@ def test_single_of_the_whole_record() -> None:
     assert [(one["prev"], one["seq"]) for one in made] == [(5, 6), (6, 7), (7, 8)]
 
 
+def test_singles_of_a_snapshot_move_nobody_back() -> None:
+    """All is accounted for before the first, so each has the same position."""
+    items = [fragment(f"{seq:04}") for seq in range(6, 9)]
+    made = [ujson.loads(one) for one in envelopes.transfers(record(8, *items), [0, 1, 2], 8, "single")]
+    assert [(one["prev"], one["seq"]) for one in made] == [(8, 8)] * 3
+
+
 @pytest.mark.parametrize("form", ["batch", "single"])
 def test_marks_of_the_past(form: str) -> None:
     """late and replay are there exactly when they are true."""

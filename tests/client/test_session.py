@@ -98,6 +98,15 @@ def test_position_is_sent_only_to_a_server_that_resumes() -> None:
     assert parameters(follow) == {"resume": ["epoch001:10"]}
 
 
+def test_position_is_sent_only_where_transfers_are_followed() -> None:
+    """Of other channels nothing is replayed, so nothing is to be waited for."""
+    for channels, asked in [(("status",), {}), (("status", "transfers"), {"resume": ["epoch001:9"]})]:
+        follow = Session("ws://h/ws", Query(channels=channels), QUICK)
+        feed(follow, greeting(9, "resume"))
+        found = parameters(follow)
+        assert {name: found[name] for name in found if name != "channels"} == asked
+
+
 def test_replay_joins_the_old_position_without_a_gap() -> None:
     """While resuming, the greeting's seq does not hide or invent a gap."""
     follow = session()

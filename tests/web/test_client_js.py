@@ -205,6 +205,34 @@ def test_repeats_are_dropped_within_a_bounded_memory() -> None:
     assert keys(events) == order(1, 2, 3, 4, 1)
 
 
+def test_a_snapshot_repeats_what_was_asked_for_and_nothing_else() -> None:
+    """It comes whatever came before; what is not in it stays known."""
+
+    async def script(connection: Connection, number: int) -> None:
+        await connection.say(greeting(0), frame(3, 0, 1, 2, 3))
+        await connection.say(frame(3, 3, 2, 3, replay=True), frame(5, 3, 1, 3, 4))
+
+    with standin(script) as server, NodeClient(server.url) as client:
+        client.call("start")
+        events = wait(client, transfers(6))
+    assert keys(events) == order(1, 2, 3, 2, 3, 4)
+
+
+def test_a_gap_in_another_numbering_is_two() -> None:
+    """What was missed of the old one has no number."""
+
+    async def script(connection: Connection, number: int) -> None:
+        data = {"channel": "transfers", "fromSeq": 1, "toSeq": 3, "reason": "history_expired"}
+        await connection.say(greeting(4), {"type": "gap", "data": data, "epoch": "epoch002", "seq": 3})
+
+    with standin(script) as server, NodeClient(server.url) as client:
+        client.call("start")
+        events = wait(client, seen("gap", 2))
+        assert client.call("position")["epoch"] == "epoch002"
+    told = [(gap["fromSeq"], gap["toSeq"], gap["reason"]) for gap in of(events, "gap")]
+    assert told == [(None, None, "epoch_changed"), (1, 3, "history_expired")]
+
+
 def test_single_transfers_late_marks_and_unknown_types() -> None:
     """Both forms are read; what is unknown is handed on; what is no message is counted."""
 
@@ -300,6 +328,25 @@ def test_a_quiet_connection_that_answers_is_kept() -> None:
 
 
 # ------------------------------------------------------------------------------- only in JavaScript
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_watch() -> None:
+    """A quiet connection is asked for a sign of life all the same."""
+    code = """
+        const { UnionClient } = await import(process.argv[1]);
+        const real = Date.now;
+        class Fake {
+            constructor() { Fake.last = this; }
+            close() {}
+            send(text) { console.log(text); end(0); }
+        }
+        const end = (code) => { client.close(); clearTimeout(late); process.exitCode = code; };
+        const late = setTimeout(() => end(1), 10_000);
+        const client = new UnionClient("ws://x/ws", { WebSocket: Fake, pingIntervalMs: 30 }).start();
+        Fake.last.onopen();
+        Date.now = () => real() - 3_600_000;
+    """
+    assert run_node(code) == '{"type":"ping"}\n'
 
 
 def test_requests_are_answered_refused_or_time_out() -> None:

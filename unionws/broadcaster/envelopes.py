@@ -48,8 +48,10 @@ def transfers(
         return [_positioned(b"transfers", data, mark, record, record.seq, prev)]
     messages = []
     for index in indices:
-        # Each accounts for all up to its own transfer, the last one for the whole record.
-        seq = record.seq if index == indices[-1] else record.seq - len(record.items) + 1 + index
+        # Each accounts for all up to its own transfer, the last one for the whole record; none for
+        # anything where all is accounted for already: a snapshot does not move a client back.
+        whole = index == indices[-1] or prev == record.seq
+        seq = record.seq if whole else record.seq - len(record.items) + 1 + index
         messages.append(_positioned(b"transfer", record.items[index].json, mark, record, seq, prev))
         prev = seq
     return messages

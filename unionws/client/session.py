@@ -49,7 +49,8 @@ class Session:
     def next_url(self) -> str:
         """URL of the next connection, with the position once the server has offered ``resume``."""
         self.reconnect_now = False
-        position = self._resume_parameter() if self._can_resume else {}
+        follows = not self._query.channels or "transfers" in self._query.channels
+        position = self._resume_parameter() if self._can_resume and follows else {}
         self._asked = next(iter(position), "")
         return connection_url(self._url, self._query, position)
 

@@ -43,6 +43,8 @@ export class UnionError extends Error {
   }
 }
 
+/** Milliseconds that never step back, as a clock that is set does. */
+const monotonic = () => performance.now();
 const isSeq = (value) => Number.isSafeInteger(value);
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const isText = (value) => typeof value === "string" && value !== "";
@@ -126,10 +128,6 @@ class Seen {
     this.#keys.add(key);
     if (this.#keys.size > this.#limit) this.#keys.delete(this.#keys.values().next().value);
     return true;
-  }
-
-  clear() {
-    this.#keys.clear();
   }
 }
 
@@ -311,23 +309,33 @@ class Session {
     const events = gap === null ? [] : [{ kind: "gap", ...gap }];
     const late = message.late === true;
     const replay = message.replay === true;
+    // A snapshot accounts for nothing new: it was asked for, whatever came before.
+    const snapshot = replay && at.seq !== null && message.prev === at.seq;
     if (!replay) this.#replaying = false;
     for (const transfer of Array.isArray(message.data) ? message.data : [message.data]) {
       if (!isObject(transfer)) this.ignored += 1;
-      else if (typeof transfer.sort_order !== "string" || this.#seen.add(transfer.sort_order)) {
+      else if (this.#isNew(transfer.sort_order) || snapshot) {
         events.push({ kind: "transfer", transfer, seq: at.seq, late, replay });
       }
     }
     return events;
   }
 
+  #isNew(key) {
+    return typeof key !== "string" || this.#seen.add(key);
+  }
+
   #toldOfGap(message) {
     const data = isObject(message.data) ? message.data : {};
     const fromSeq = isSeq(data.fromSeq) ? data.fromSeq : null;
     const toSeq = isSeq(data.toSeq) ? data.toSeq : null;
+    const reason = isText(data.reason) ? data.reason : "missed";
     const at = positionAnywhere(message);
+    // What was missed of another numbering has no number: that is a gap of its own.
+    const epochGap = this.#tracker.mark({ epoch: at.epoch, seq: null, cursor: null });
+    const events = epochGap === null || reason === epochGap.reason ? [] : [{ kind: "gap", ...epochGap }];
     if ((data.channel ?? "transfers") === "transfers") this.#tracker.move({ ...at, seq: at.seq ?? toSeq });
-    return [{ kind: "gap", fromSeq, toSeq, reason: isText(data.reason) ? data.reason : "missed" }];
+    return [...events, { kind: "gap", fromSeq, toSeq, reason }];
   }
 
   #other(message) {
@@ -358,11 +366,6 @@ class Session {
 
   #taken(filter) {
     if (isObject(filter)) this.wanted = { ...this.wanted, filter, checked: true };
-  }
-
-  /** Repeats are wanted: somebody asked for transfers that may have come before. */
-  forgetSeen() {
-    this.#seen.clear();
   }
 }
 
@@ -571,9 +574,8 @@ export class UnionClient extends EventTarget {
     const { wanted } = this.#session;
     const channels = [...new Set([...(wanted.channels ?? DEFAULT_CHANNELS), channel])];
     const filtered = channel === "transfers" ? { filter: filter ?? {}, checked: false } : {};
-    const forget = () => snapshot && this.#session.forgetSeen();
     const data = { channel, filter, resume, snapshot };
-    return this.#change({ ...wanted, channels, ...filtered }, "subscribe", data, forget);
+    return this.#change({ ...wanted, channels, ...filtered }, "subscribe", data);
   }
 
   /** Leaves a channel, now and on later connections. Answers as `subscribe` does. */
@@ -603,11 +605,10 @@ export class UnionClient extends EventTarget {
   }
 
   /** A change that outlives the connection; one that the server refuses is taken back. */
-  async #change(wanted, type, data, before = () => {}) {
+  async #change(wanted, type, data) {
     const old = this.#session.wanted;
     this.#session.wanted = wanted;
     if (!this.#greeted) return null;
-    before();
     try {
       return await this.request(type, data);
     } catch (error) {
@@ -635,12 +636,12 @@ export class UnionClient extends EventTarget {
 
   #onOpen() {
     this.#stopTimers();
-    this.#reconnect.opened(Date.now());
+    this.#reconnect.opened(monotonic());
     this.#watch();
   }
 
   #onMessage(text) {
-    this.#heard = Date.now();
+    this.#heard = monotonic();
     for (const event of this.#session.received(text)) {
       if (event.kind === "connected") this.#onGreeting();
       if (event.kind === "message") this.#onReply(event);
@@ -698,7 +699,7 @@ export class UnionClient extends EventTarget {
     this.#socket = null;
     this.#lost();
     const established = this.#reconnect.isOpen;
-    const retryInMs = this.#reconnect.delay(code, Date.now());
+    const retryInMs = this.#reconnect.delay(code, monotonic());
     if (retryInMs === null) {
       this.#finish(new UnionError("closed", `the server closed the connection for good: ${code} ${reason}`, code));
       return;
@@ -721,11 +722,11 @@ export class UnionClient extends EventTarget {
   /** A quiet connection is asked for a sign of life; one that gives none is dead and replaced. */
   #watch() {
     const { pingIntervalMs, pingTimeoutMs } = this.#options;
-    this.#heard = Date.now();
+    this.#heard = monotonic();
     const look = () => {
-      const quiet = Date.now() - this.#heard;
+      const quiet = monotonic() - this.#heard;
       if (quiet < pingIntervalMs) return this.#after("watch", pingIntervalMs - quiet, look);
-      const asked = Date.now();
+      const asked = monotonic();
       this.#socket.send('{"type":"ping"}');
       this.#after("watch", pingTimeoutMs, () => {
         if (this.#heard >= asked) look();
