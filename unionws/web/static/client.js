@@ -727,11 +727,11 @@ export class UnionClient extends EventTarget {
       const quiet = monotonic() - this.#heard;
       if (quiet < pingIntervalMs) return this.#after("watch", pingIntervalMs - quiet, look);
       const asked = monotonic();
-      this.#socket.send('{"type":"ping"}');
       this.#after("watch", pingTimeoutMs, () => {
         if (this.#heard >= asked) look();
         else this.#cut("no answer to a ping");
       });
+      this.#socket.send('{"type":"ping"}');
     };
     this.#after("watch", pingIntervalMs, look);
   }
