@@ -292,6 +292,17 @@ def test_a_reload_closes_whom_it_does_not_allow() -> None:
         assert service.edge.visits.gone[4100] == 1
 
 
+def test_a_reload_closes_pages_of_origins_it_does_not_allow() -> None:
+    """4003; who names no origin is no page, and stays."""
+    with Open() as service:
+        page = service.open(Origin="https://a.example")
+        allowed, bot = service.open(Origin="https://b.example"), service.open()
+        reloaded(service, ALLOWED_ORIGINS=("https://b.example",))
+        assert page.end()[1:] == (4003, "this origin is not allowed any more")
+        for stays in (allowed, bot):
+            assert stays.ask({"type": "ping"})["type"] == "pong"
+
+
 def test_a_reload_counts_for_requests_seen_before() -> None:
     """What the fast door has learnt about a request does not outlive the settings it was learnt by."""
     with Open() as service:

@@ -16,8 +16,11 @@ import pytest
 
 from tests import protocol_facts as facts
 from tests.connections.wire import TEXT, Peer, masked
+from tests.schema import validate
+from tests.talking import Talker
 from tests.web.browser import require_node
 from tests.web.serving import Events, Service
+from unionws.asyncapi import document
 from unionws.broadcaster.fanout import HEARTBEAT
 from unionws.builtin.filters import FIELDS
 from unionws.builtin.messages import MESSAGES, REQUESTS
@@ -27,6 +30,8 @@ from unionws.model import ChainsRecord, MessageRecord
 PAGE = Path(__file__).resolve().parent.parent / "docs/protocol.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$|^<!-- before: (.+?) -->$", re.M | re.S)
 MORE = "…"
+DESCRIBED: Any = document(MESSAGES, REQUESTS, [field.name for field in FIELDS])["components"]["messages"]
+"""Every message as ``/asyncapi.json`` describes it."""
 VARYING = ("timestamp", "lagMs", "maxConnections")
 
 
@@ -197,12 +202,15 @@ class Conversation:
         raise AssertionError(f"the connection ended before {example['type']}")
 
     def _send(self, text: str) -> None:
+        validate(json.loads(text), DESCRIBED["request." + json.loads(text)["type"]]["payload"])
         self._open().send(masked(TEXT, json.dumps(json.loads(text)).encode()))
 
     def _receive(self, text: str) -> None:
         example = json.loads(text)
         self._open()
-        fits(example, self._hear(example))
+        message = self._hear(example)
+        fits(example, message)
+        validate(message, DESCRIBED[message["type"]]["payload"])
 
     def _body(self, text: str) -> None:
         _, _, body = self._service.get(self._path)
@@ -287,18 +295,96 @@ def test_every_error_is_caused_by_its_example(code: str, message: str) -> None:
             if answer["type"] == "error":
                 assert answer["code"] == code
                 return
+        raise AssertionError("the connection ended without an error")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What makes the server say a code, where one message cannot show it.
+
+    Attributes:
+        closes: the code the connection closes with behind it; None: it goes on.
+    """
+
+    message: str
+    settings: tuple[str, ...] = ()
+    times: int = 1
+    closes: int | None = None
+    before: Callable[[Service], None] = lambda service: None
+
+
+def break_greeting(service: Service) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    service.edge.greeting.message = fail  # type: ignore[assignment]
+
+
+TOO_LONG = json.dumps({"type": "setChainFilter", "data": {"toChain": "x" * 101}})
+TOO_MANY = json.dumps({"type": "setFilter", "data": {"filter": {"assets": ["a", "b"]}}})
+OTHER_CAUSES = {
+    "chain_id_too_long": Cause(TOO_LONG),
+    "message_too_large": Cause("x" * 1025, ("MAX_MESSAGE_BYTES=1024",), closes=1009),
+    "too_many_keys": Cause(TOO_MANY, ("MAX_FILTER_KEYS=1",)),
+    "rate_limited": Cause('{"type":"ping"}', ("MAX_INBOUND_MESSAGES=3",), times=4, closes=4102),
+    "not_ready": Cause('{"type":"get","data":{"what":"chartData"}}'),
+    "internal_error": Cause('{"type":"get","data":{"what":"chains"}}', before=break_greeting),
+}
+
+
+@pytest.mark.parametrize("code", OTHER_CAUSES)
+def test_every_other_error_is_caused_too(code: str) -> None:
+    """The connection goes on, or closes as the table says."""
+    cause = OTHER_CAUSES[code]
+    with Service(*cause.settings) as service, Talker(service.port) as client:
+        client.until("status")
+        cause.before(service)
+        for _ in range(cause.times):
+            client.say(cause.message)
+        error = client.until("error")
+        assert error["code"] == code
+        validate(error, DESCRIBED["error"]["payload"])
+        if cause.closes is None:
+            assert client.ask({"type": "ping"})["type"] == "pong"
+        else:
+            assert client.end()[1] == cause.closes
+
+
+def test_every_code_of_the_table_has_a_cause() -> None:
+    """In its row, or above."""
+    (errors,) = [section for section in sections() if section.title == "Errors"]
+    codes = re.findall(r"^\| `(\w+)` \|", errors.text, re.M)
+    assert sorted(codes) == sorted([*OTHER_CAUSES, *(code for code, _ in error_examples())])
 
 
 def test_every_code_of_the_server_is_listed() -> None:
-    """Whatever RequestError or the parser of messages may say."""
+    """Whatever RequestError, the parser of messages or a refused handshake may say."""
     listed = set(re.findall(r"`(\w+)`", PAGE.read_text("utf-8")))
     source = PAGE.parent.parent / "unionws"
     said: set[str] = set()
     for path in source.rglob("*.py"):
-        said |= set(re.findall(r'RequestError\(\s*"(\w+)"', path.read_text("utf-8")))
-        said |= set(re.findall(r'ProtocolError\(.*?, "(\w+)"\)', path.read_text("utf-8")))
-    assert "invalid_filter" in said
+        text = path.read_text("utf-8")
+        said |= set(re.findall(r'RequestError\(\s*"(\w+)"', text))
+        said |= set(re.findall(r'ProtocolError\(.*?, "(\w+)"\)', text))
+        said |= set(re.findall(r'Refuse\(\s*(?:400|401|403|429|503),\s*"(\w+)"', text))
+    assert {"invalid_filter", "rate_limited", "over_capacity", "forbidden"} <= said
     assert said <= listed
+
+
+CLOSES = re.compile(
+    r"(?:close|ProtocolError)\(\s*(?:client, )?(\d{4})|, (4\d{3}), |^TOO_MUCH = (\d{4})", re.M
+)
+
+
+def test_every_close_code_is_listed_and_sent() -> None:
+    """The page has those of the source and no others, but for those RFC 6455 gives to anybody."""
+    (section,) = [section for section in sections() if section.title == "Close codes"]
+    listed = set(re.findall(r"(?<!–)\b(4[0-2]\d\d)\b(?!–)", section.text))
+    said: set[str] = set()
+    for path in (PAGE.parent.parent / "unionws").rglob("*.py"):
+        for groups in CLOSES.findall(path.read_text("utf-8")):
+            said |= {group for group in groups if group.startswith("4")}
+    assert listed == said
 
 
 def snippet(language: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import pytest
 import ujson
 
+from tests.schema import validate
 from tests.stats.contract import TRANSFER, check_chart, walk
 from tests.stats.traffic import NOW, Traffic
 from unionws.builtin.nodes import Shown
@@ -29,46 +27,6 @@ from unionws.stats.collector import Collector
 from unionws.stats.trim import CHART_BYTES
 
 DAY = 86_400
-TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool}
-TYPES |= {"integer": int, "number": (int, float)}
-KNOWN = {"$schema", "title", "type", "properties", "required", "additionalProperties", "items", "enum"}
-KNOWN |= {"maxItems", "minItems", "minimum", "maximum", "minLength", "pattern", "format"}
-
-
-def validate(value: Any, schema: Mapping[str, Any], path: str = "data") -> None:
-    """The part of JSON Schema that ours use; anything else in one is refused."""
-    assert schema.keys() <= KNOWN, path
-    if "enum" in schema:
-        assert value in schema["enum"], path
-        return
-    kind = schema["type"]
-    assert isinstance(value, TYPES[kind]), (path, value)
-    assert kind == "boolean" or not isinstance(value, bool), path
-    if kind == "object":
-        _object(value, schema, path)
-    elif kind == "array":
-        assert schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)), path
-        for number, item in enumerate(value):
-            validate(item, schema["items"], f"{path}[{number}]")
-    elif kind == "string":
-        assert len(value) >= schema.get("minLength", 0), path
-        assert re.search(schema.get("pattern", ""), value), (path, value)
-        if schema.get("format") == "date-time":
-            assert datetime.fromisoformat(re.sub(r"\.\d+", "", value).replace("Z", "+00:00")).tzinfo, path
-    else:
-        assert schema.get("minimum", value) <= value <= schema.get("maximum", value), (path, value)
-
-
-def _object(value: dict[str, Any], schema: Mapping[str, Any], path: str) -> None:
-    known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
-    assert set(schema.get("required", ())) <= value.keys(), path
-    for name, item in value.items():
-        if name in known:
-            validate(item, known[name], f"{path}.{name}")
-        else:
-            assert others is not False, f"{path}.{name}"
-            if others:
-                validate(item, others, f"{path}.{name}")
 
 
 class Plugin:

@@ -72,11 +72,11 @@ class Edge:
         self._host = host
         self._clock = clock
         self.routes = host.collect("register_routes", Route)
-        self._messages = host.collect("register_messages", ServerMessage)
+        self.messages = host.collect("register_messages", ServerMessage)
         self.fields = FilterFields(host.collect("register_filters", FilterField))
-        self._channels = frozenset(message.channel for message in self._messages if message.channel)
+        self._channels = frozenset(message.channel for message in self.messages if message.channel)
         self._default_channels = frozenset(
-            message.channel for message in self._messages if message.channel and message.default
+            message.channel for message in self.messages if message.channel and message.default
         )
         self._taken = ("", 0)
         self._status: StatusRecord | None = None
@@ -97,8 +97,9 @@ class Edge:
         )
         self.greeting = Greeting(self.fanout, announcements.server_info(self.settings))
         self.subscriptions = self._build_subscriptions(archive)
+        self.requests = host.collect("register_requests", ClientRequest)
         self.conversation = Conversation(
-            host.collect("register_requests", ClientRequest),
+            self.requests,
             self.fields,
             fanout=self.fanout,
             parking=self.parking,
@@ -179,6 +180,8 @@ class Edge:
         self.greeting.server_info(announcements.server_info(self.settings))
         for client in revoked:
             self.parking.close(client, 4001, "the key is not valid any more")
+        for client in self.gate.foreign(self.parking):
+            self.parking.close(client, 4003, "this origin is not allowed any more")
         for client, code, reason in self.gate.excess(before, self.parking):
             self.parking.close(client, code, reason)
 

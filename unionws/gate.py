@@ -29,7 +29,7 @@ from unionws.connections.credentials import (
     same,
     shown_by,
 )
-from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension
+from unionws.connections.handshake import Accept, Refuse, Upgrade, accept, check, extension, origin_of
 from unionws.connections.inflow import TOO_MUCH
 from unionws.connections.limits import Limits
 from unionws.connections.query import read as read_query
@@ -60,6 +60,7 @@ class Plan:
         events: as Server-Sent Events.
         via: X-Forwarded-For and X-Real-IP, believed or not by who sends them.
         holder: whose credentials it shows.
+        origin: of the page that asks; "" where none does.
         upgrade: the request, where plugins authenticate.
     """
 
@@ -69,6 +70,7 @@ class Plan:
     events: bool = False
     via: tuple[str, str] = ("", "")
     holder: Holder = ANYBODY
+    origin: str = ""
     upgrade: Upgrade | None = None
 
 
@@ -78,10 +80,12 @@ class Guest:
 
     Attributes:
         address: the client's own, also behind a proxy of ours.
+        origin: of the page it is part of, or "".
     """
 
     address: str
     holder: Holder
+    origin: str = ""
 
 
 class Gate:
@@ -161,10 +165,10 @@ class Gate:
             return self.refuse(Refuse(401, "unauthorized", str(error), CHALLENGE))
         except RequestError as error:
             return self.refuse(Refuse(400, error.code, error.message))
-        via, asks = forwarded(upgrade.headers), self._host.authenticates
-        if not asks and holder is ANYBODY and via == plan.via:
+        via, asks, origin = forwarded(upgrade.headers), self._host.authenticates, origin_of(upgrade.headers)
+        if not asks and holder is ANYBODY and via == plan.via and not origin:
             return plan
-        return replace(plan, via=via, holder=holder, upgrade=upgrade if asks else None)
+        return replace(plan, via=via, holder=holder, origin=origin or "", upgrade=upgrade if asks else None)
 
     def _origin_allowed(self, origin: str) -> bool:
         allowed = self._settings.ALLOWED_ORIGINS
@@ -198,7 +202,7 @@ class Gate:
         answer = eventstream.accept() if plan.events else accept(key, plan.extension)
         if isinstance(answer, Refuse):
             return self.refuse(answer)
-        return Accept(answer.response, answer.deflate, answer.events, Guest(address, holder))
+        return Accept(answer.response, answer.deflate, answer.events, Guest(address, holder, plan.origin))
 
     def _holder(self, plan: Plan, address: str) -> Holder | Refuse:
         """Who the client is by its credentials and by the plugins that authenticate."""
@@ -226,6 +230,7 @@ class Gate:
     def enter(self, client: Client, guest: Guest) -> None:
         """Somebody came in."""
         self.admission.enter(client, self.proxies.limit_key(guest.address), guest.holder.name)
+        client.origin = guest.origin
         if guest.holder.expires != NEVER:
             self._expires[client] = guest.holder.expires
 
@@ -241,6 +246,10 @@ class Gate:
         """Clients inside whose permission has ended."""
         now = self._clock.time()
         return [client for client, end in self._expires.items() if now >= end]
+
+    def foreign(self, clients: Iterable[Client]) -> list[Client]:
+        """Clients of pages that may not connect any more."""
+        return [client for client in clients if client.origin and not self._origin_allowed(client.origin)]
 
     def excess(self, before: Settings, clients: Iterable[Client]) -> list[tuple[Client, int, str]]:
         """Clients to close, with close code and reason, where a limit is lower than it was."""

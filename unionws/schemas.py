@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from unionws.builtin.messages import MAX_CHAIN_ID
 from unionws.model import JSON
 from unionws.probes.latency import MOST as MOST_LATENCIES
 from unionws.probes.latency import PARTS, POINTS
+from unionws.resuming import MAX_SNAPSHOT
 from unionws.stats.assets import TOP_ROUTES
 from unionws.stats.chainflow import TOP_ASSETS
 from unionws.stats.coverage import FLAGS
@@ -54,6 +56,11 @@ def _object(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None 
         "required": list(fields),
         "additionalProperties": False,
     }
+
+
+def _growing(whole: Schema) -> Schema:
+    """What is added to it later is no mistake."""
+    return {**whole, "additionalProperties": True}
 
 
 def _list(item: Schema, most: int | None = None) -> Schema:
@@ -246,13 +253,146 @@ def transfers() -> Schema:
     return {"type": "array", "items": transfer(), "minItems": 1}
 
 
+# ------------------------------------------------------------------------------ other messages
+
+_CHANNEL = {"channel": NAME}
+_POSITION = {"epoch": NAME, "seq": COUNT}
+_UPSTREAM: Schema = {"enum": ["ok", "stale", "down"]}
+_LISTED_CHAIN = _object(
+    {**_all(("universal_chain_id", "display_name"), NAME), "chain_id": TEXT, "testnet": FLAG}
+    | _all(("rpc_type", "addr_prefix"), TEXT),
+    {"logo_uri": NAME, "rpcs": _list(_object(_all(("url", "type"), TEXT)))},
+)
+_CONNECTED = _object(
+    {
+        "protocol": COUNT,
+        **_all(("server", "clientId"), NAME),
+        "pingIntervalMs": COUNT,
+        **_all(("channels", "features"), _list(NAME)),
+        "limits": _map(COUNT),
+    },
+    {**_POSITION, "cursor": TEXT},
+)
+_SERVER_INFO = _object(
+    {
+        **_all(("serverPrecomputation", "architecture"), NAME),
+        "features": _list(NAME),
+        "maxConnections": COUNT,
+        "shortWindow": {"enum": ["1m", "5m"]},
+    }
+)
+_STATUS = _object(
+    {"system": {"enum": ["online", "warming", "degraded", "draining"]}, "upstream": _UPSTREAM},
+    {"lagMs": COUNT, "notice": NAME},
+)
+_SUBSCRIBED = _object(
+    {**_CHANNEL, **_POSITION, "cursor": TEXT, "recovered": FLAG, "replaying": FLAG}, {"filter": ANYTHING}
+)
+_GAP = _object(
+    {
+        **_CHANNEL,
+        **_all(("fromSeq", "toSeq"), COUNT),
+        "reason": {"enum": ["slow_consumer", "history_expired", "epoch_changed"]},
+    },
+    {"epoch": NAME},
+)
+_UPDATE = _object(
+    {"sort_order": NAME},
+    {
+        "packet_hash": HASH,
+        **_all(("transfer_recv_timestamp", "transfer_timeout_timestamp"), TIME),
+        **_all(("transfer_recv_transaction_hash", "transfer_timeout_transaction_hash"), NAME),
+        "success": FLAG,
+    },
+)
+_WINDOW = _object(_all(("minMs", "maxMs"), COUNT))
+
 SCHEMAS: Mapping[str, Callable[[], Schema]] = {
+    "caughtUp": lambda: _object({**_CHANNEL, **_POSITION, "count": COUNT}),
+    "chains": lambda: _list(_LISTED_CHAIN),
     "chartData": chart_data,
+    "connected": lambda: _CONNECTED,
+    "filterSet": lambda: _object({**_all(("fromChain", "toChain"), TEXT), "filter": ANYTHING, **_POSITION}),
+    "gap": lambda: _GAP,
+    "heartbeat": lambda: _object({"seq": COUNT, "upstream": _UPSTREAM}, {"lagMs": COUNT}),
     "rates": lambda: _RATES,
+    "serverInfo": lambda: _SERVER_INFO,
+    "serverShutdown": lambda: _object({"reason": NAME, "reconnect": _WINDOW}),
+    "status": lambda: _STATUS,
+    "subscribed": lambda: _SUBSCRIBED,
+    "subscriptions": lambda: _object({"subscriptions": _list(_object(_CHANNEL, {"filter": ANYTHING}))}),
     "transfer": transfer,
     "transfers": transfers,
+    "transferUpdates": lambda: {**_list(_UPDATE), "minItems": 1},
+    "unsubscribed": lambda: _object({**_CHANNEL, **_POSITION}),
 }
 """Message type → the schema of its ``data``."""
+
+
+# ------------------------------------------------------------------------------------- envelopes
+
+ID: Schema = {"type": ["integer", "string"]}
+_FRAME: Mapping[str, Schema] = {**_POSITION, "prev": COUNT, "cursor": TEXT}
+_MARKS = _all(("replay", "late"), FLAG)
+_BESIDE: Mapping[str, tuple[Mapping[str, Schema], Mapping[str, Schema]]] = {
+    "connected": ({"message": NAME}, {}),
+    "error": ({"code": NAME, "message": NAME}, {}),
+    "transfers": (_FRAME, _MARKS),
+    "transfer": (_FRAME, _MARKS),
+    "gap": (_POSITION, {}),
+    "caughtUp": (_POSITION, {}),
+    "heartbeat": ({"epoch": NAME}, {}),
+}
+"""What stands beside ``data``: always, and sometimes."""
+
+
+def server_message(type: str, data: Schema | None) -> Schema:
+    """A whole message of the server; None: it has no ``data``, or one that only its plugin knows."""
+    always, sometimes = _BESIDE.get(type, ({}, {}))
+    body = {} if data is None else {"data": data}
+    whole = _object({"type": {"enum": [type]}, **body, **always, "timestamp": COUNT}, {"id": ID, **sometimes})
+    return _growing(whole)
+
+
+_CHAIN_OR_ANY: Schema = {"type": ["string", "null"], "maxLength": MAX_CHAIN_ID}
+_NAMES: Schema = {"type": ["array", "string", "null"], "items": NAME}
+_FILTER_FIELDS: Mapping[str, Schema] = {
+    **_all(("fromChains", "toChains", "chains", "wallets", "assets"), _NAMES),
+    "minAmount": {"type": ["string", "object", "null"], "additionalProperties": TEXT},
+    "network": {"enum": ["mainnet", "testnet", "", None]},
+}
+
+
+def filter_object(fields: Iterable[str]) -> Schema:
+    """A filter with these fields; of plugins' fields only the names are known."""
+    known: Mapping[str, Schema] = {name: _FILTER_FIELDS.get(name, {}) for name in fields}
+    return _object({}, known)
+
+
+def request_data(type: str, wanted: Schema) -> Schema | None:
+    """The ``data`` that a request of ours needs; None: it needs none, or only its plugin knows.
+
+    Args:
+        wanted: the schema of a filter.
+    """
+    resume = _object({}, {"epoch": NAME, "seq": COUNT, "cursor": NAME})
+    transfers_only = {"filter": wanted, "resume": resume, "snapshot": {**COUNT, "maximum": MAX_SNAPSHOT}}
+    known = {
+        "setChainFilter": _object({}, _all(("fromChain", "toChain"), _CHAIN_OR_ANY)),
+        "setFilter": _object({"filter": wanted}, _CHANNEL),
+        "subscribe": _object(_CHANNEL, transfers_only),
+        "unsubscribe": _object(_CHANNEL),
+        "get": _object({"what": {"enum": ["chartData", "chains", "serverInfo"]}}),
+    }
+    return _growing(known[type]) if type in known else None
+
+
+def client_request(type: str, wanted: Schema) -> Schema:
+    """A whole request; ``wanted``: the schema of a filter."""
+    data = request_data(type, wanted)
+    body = {} if data is None else {"data": data}
+    whole = _object({"type": {"enum": [type]}, **body}, {"id": ID})
+    return _growing(whole)
 
 
 def published(name: str) -> Schema:

@@ -20,7 +20,7 @@ from unionws.edge import Edge
 from unionws.measure import LoopLag
 from unionws.settings import Settings
 from unionws.views import EdgeViews
-from unionws.web import admin, extensions, health, history, metrics, page, sse, stats
+from unionws.web import admin, asyncapi, extensions, health, history, metrics, page, sse, stats
 from unionws.web.base import NotFound
 
 log = logging.getLogger("unionws.web")
@@ -66,7 +66,14 @@ class EdgeServer:
 
     def _build_routes(self) -> Routes:
         views, keeper = {"views": self.views}, {"doorkeeper": self._edge}
-        looks = [*health.ROUTES, *stats.ROUTES, *admin.ROUTES, *history.ROUTES, *metrics.ROUTES]
+        looks = [
+            *health.ROUTES,
+            *stats.ROUTES,
+            *admin.ROUTES,
+            *history.ROUTES,
+            *metrics.ROUTES,
+            *asyncapi.ROUTES,
+        ]
         doors = [("/ws", SocketHandler), *sse.ROUTES]
         return Routes(
             [

@@ -11,7 +11,7 @@ from itertools import islice
 
 import ujson
 
-from unionws import __version__
+from unionws import __version__, asyncapi
 from unionws.clock import Clock, milliseconds
 from unionws.connections.client import SKIP_WINDOW, SKIPS_ALLOWED, Client
 from unionws.edge import Edge
@@ -38,6 +38,7 @@ class EdgeViews:
         self._started = clock.monotonic()
         self._chart_of: ChartRecord | None = None
         self._chart: Mapping[str, JSON] = {}
+        self._described: Mapping[str, JSON] = {}
         self.fields = edge.fields
         self._http: Sized = ()
         self._lag: LoopLag | None = None
@@ -61,6 +62,13 @@ class EdgeViews:
         if record is not None and record is not self._chart_of:
             self._chart_of, self._chart = record, ujson.loads(record.chart)
         return self._chart
+
+    def described(self) -> Mapping[str, JSON]:
+        """Made when first asked for."""
+        edge = self._edge
+        if not self._described:
+            self._described = asyncapi.document(edge.messages, edge.requests, edge.fields.names)
+        return self._described
 
     def counters(self) -> dict[str, JSON]:
         """This edge's counters, as it reports them to ingest."""

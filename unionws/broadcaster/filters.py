@@ -44,6 +44,11 @@ class FilterFields:
         self.failures: Counter[str] = Counter()
         self.most_keys = 0
 
+    @property
+    def names(self) -> list[str]:
+        """What a filter may have."""
+        return list(self._fields)
+
     def parse(self, value: object, base: Filter = MATCH_ALL) -> Filter:
         """Canonical filter of a client's object; fields not named keep the value of ``base``.
 

@@ -27,12 +27,24 @@ class Client:
         events: reads an event stream, and says nothing; it always has a backlog, so that the
             fan-out leaves its writes to the parking.
         group: set by the edge: whose frames this client gets.
+        origin: set by the edge: the page it is part of, or "".
         seen: keep-alive tick at which the peer was last heard.
         inbox: parser, only while in the middle of a message.
         backlog: queue, only while the socket does not take more.
     """
 
-    __slots__ = ("address", "backlog", "deflate", "events", "fd", "group", "inbox", "number", "seen")
+    __slots__ = (
+        "address",
+        "backlog",
+        "deflate",
+        "events",
+        "fd",
+        "group",
+        "inbox",
+        "number",
+        "origin",
+        "seen",
+    )
 
     def __init__(self, fd: int, number: int, address: str, *, deflate: bool, seen: int) -> None:
         self.fd = fd
@@ -41,6 +53,7 @@ class Client:
         self.deflate = deflate
         self.events = False
         self.group: Any = None
+        self.origin = ""
         self.seen = seen
         self.inbox: Inbox | None = None
         self.backlog: Backlog | None = None

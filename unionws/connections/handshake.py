@@ -137,6 +137,11 @@ def accept(key: str, agreed: str) -> Accept | Refuse:
     return Accept(response.encode(), bool(agreed))
 
 
+def origin_of(headers: Mapping[str, str]) -> str | None:
+    """The page a request comes from, as its browser says; None outside browsers."""
+    return headers.get("origin", headers.get("sec-websocket-origin"))
+
+
 def check(request: Upgrade, origin_allowed: Callable[[str], bool]) -> Refuse | None:
     """What is wrong with a handshake (RFC 6455 §4.2.1), the key left aside, or None."""
     headers = request.headers
@@ -154,7 +159,7 @@ def check(request: Upgrade, origin_allowed: Callable[[str], bool]) -> Refuse | N
         return Refuse(
             426, "bad_version", message, (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
         )
-    origin = headers.get("origin", headers.get("sec-websocket-origin"))
+    origin = origin_of(headers)
     if origin is not None and not origin_allowed(origin):
         return Refuse(403, "forbidden", f"origin {origin[:200]!r} is not allowed")
     return None

@@ -40,6 +40,9 @@ class Views(Protocol):
     def recent(self, minutes: int) -> list[Fragment]:
         """Transfers published in the last minutes, newest first."""
 
+    def described(self) -> Mapping[str, JSON]:
+        """The stream's messages as an AsyncAPI document."""
+
     def config(self) -> Mapping[str, JSON]:
         """Settings, secrets masked."""
 
