@@ -276,12 +276,9 @@ class Outcome:
         return not (self.figures["lost"] or self.figures["repeated"] or self.figures["gaps"])
 
 
-async def campaign(
-    *, rounds: int, clients: int, processes: int, rate: float, edges: int, pause: float
-) -> Outcome:
-    """Run it all."""
-    indexer = Simulator(rate=rate)  # the same seed as the service's: the same rows
-    settings = {
+def settings(edges: int) -> dict[str, Any]:
+    """Of the service: no limits per address, and nothing that takes time from the clients beside it."""
+    return {
         "EDGE_PROCESSES": edges,
         "MAX_CLIENTS_PER_IP": 0,
         "MAX_HANDSHAKES_PER_IP": 0,
@@ -290,8 +287,20 @@ async def campaign(
         "SPREAD_MS": 0,
         "MAX_TRANSFERS_PER_FRAME": 25,
     }
+
+
+def rows_between(indexer: Simulator, start: float, end: float) -> list[str]:
+    """Keys of what was sent from ``start`` on and could be seen at ``end``; Unix seconds."""
+    return [row["sort_order"] for row in indexer.transfers_between(start, end) if row["visible_at"] <= end]
+
+
+async def campaign(
+    *, rounds: int, clients: int, processes: int, rate: float, edges: int, pause: float
+) -> Outcome:
+    """Run it all."""
+    indexer = Simulator(rate=rate)  # the same seed as the service's: the same rows
     with TemporaryDirectory(prefix="unionws-campaign-") as folder:
-        service = scene.Service(Path(folder), settings, "--simulate", str(rate))
+        service = scene.Service(Path(folder), settings(edges), "--simulate", str(rate))
         await service.start()
         crowds = Crowds(service.port, clients, processes)
         try:
@@ -299,8 +308,7 @@ async def campaign(
             start = time.time()
             kills = await kill_rounds(service, rounds, pause)
             end = time.time()
-            shown = indexer.transfers_between(start, end)
-            keys = [row["sort_order"] for row in shown if row["visible_at"] <= end]
+            keys = rows_between(indexer, start, end)
             return Outcome(tuple(kills), len(keys), await caught_up(crowds, keys))
         finally:
             crowds.close()

@@ -80,15 +80,19 @@ class Service:
 
     async def start(self) -> None:
         """Start it, and wait until it is healthy."""
+        known = len(self.log())
+        self.spawn()
+        await until(lambda: self._serving(known), STARTS_WITHIN, "the service listens")
+        await self.until_health("healthy", STARTS_WITHIN)
+
+    def spawn(self) -> None:
+        """Start the process."""
         local = {"HOST": "127.0.0.1", "PLUGINS_DIR": "", "LOG_FORMAT": "json"}
         given = {**local, "PORT": self.port, "STATE_DIR": self.folder / "state", **self._settings}
         pairs = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
-        known = len(self.log())
         with self._log_path.open("ab") as log:
             command = [*self._before, sys.executable, "-m", "unionws", "serve", *pairs, *self._arguments]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        await until(lambda: self._serving(known), STARTS_WITHIN, "the service listens")
-        await self.until_health("healthy", STARTS_WITHIN)
 
     @property
     def _log_path(self) -> Path:
