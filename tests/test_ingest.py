@@ -190,3 +190,29 @@ def test_statistics_that_a_plugin_changes_are_its_own(tmp_path: Path) -> None:
         await run.end()
 
     play(tmp_path, scene)
+
+
+def numbered(run: Run) -> list[TransfersRecord]:
+    return [record for record in run.records if isinstance(record, TransfersRecord)]
+
+
+def test_a_restart_catches_up_with_what_was_sent_meanwhile(tmp_path: Path) -> None:
+    """In the same numbering and without a hole; what is older than a minute is marked late."""
+
+    async def scene(begin: Callable[[], Awaitable[Run]]) -> None:
+        run = await begin()
+        await until(lambda: len(run.transfers) >= 5)
+        await run.end()
+        last = numbered(run)[-1]
+        await asyncio.sleep(3.0)  # three minutes of the indexer's time
+        again = await begin()
+        await until(lambda: any(not record.late and record.seq > last.seq for record in numbered(again)))
+        await again.end()
+        new = [record for record in numbered(again) if record.seq > last.seq]
+        assert {record.epoch for record in new} == {last.epoch}
+        first = [record.seq - len(record.items) + 1 for record in new]
+        assert first == [last.seq + 1, *(record.seq + 1 for record in new[:-1])]
+        assert sum(len(record.items) for record in new if record.late) > 10
+        assert not run.transfers.keys() & {item.sort_order for record in new for item in record.items}
+
+    play(tmp_path / "state", scene)

@@ -202,7 +202,8 @@ class Conversation:
         raise AssertionError(f"the connection ended before {example['type']}")
 
     def _send(self, text: str) -> None:
-        validate(json.loads(text), DESCRIBED["request." + json.loads(text)["type"]]["payload"])
+        if self._title != "Errors":
+            validate(json.loads(text), DESCRIBED["request." + json.loads(text)["type"]]["payload"])
         self._open().send(masked(TEXT, json.dumps(json.loads(text)).encode()))
 
     def _receive(self, text: str) -> None:
@@ -353,7 +354,7 @@ def test_every_other_error_is_caused_too(code: str) -> None:
 def test_every_code_of_the_table_has_a_cause() -> None:
     """In its row, or above."""
     (errors,) = [section for section in sections() if section.title == "Errors"]
-    codes = re.findall(r"^\| `(\w+)` \|", errors.text, re.M)
+    _, *codes = re.findall(r"^\| `(\w+)` \|", errors.text, re.M)  # without the heading
     assert sorted(codes) == sorted([*OTHER_CAUSES, *(code for code, _ in error_examples())])
 
 

@@ -159,6 +159,26 @@ def test_all_that_was_missed_comes_in_chunks_and_then_live() -> None:
     play(lambda: Tape(333), scene)
 
 
+def test_live_delivery_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is replayed in the middle of a turn, unless turns never end."""
+
+    async def scene(stage: Stage) -> None:
+        monkeypatch.setattr(replay, "TURNS_FIRST", 1_000_000)
+        stage.fanout._targets.append(([], Frame(b"")))  # in the middle of one
+        waits = stage.start(0)
+        for _ in range(20):
+            await asyncio.sleep(replay.PAUSE_SECONDS)
+        assert waits.frames == []
+        stage.fanout._targets.clear()
+        await until(lambda: waits.live_from == 250)
+        monkeypatch.setattr(replay, "TURNS_FIRST", 2)
+        stage.fanout._targets.append(([], Frame(b"")))
+        hurries = stage.start(0)
+        await until(lambda: hurries.orders == numbers(1, 250))
+
+    play(lambda: Tape(250), scene)
+
+
 def test_frames_are_built_once_for_all_who_are_at_the_same_place() -> None:
     """Also for those who started elsewhere, from the next chunk on."""
 

@@ -18,5 +18,5 @@ def test_takeovers_refuse_lose_and_repeat_nothing(edges: int) -> None:
     assert outcome.knocks.opened > 50
     assert outcome.knocks.refused == []
     assert outcome.rows > 50
-    assert outcome.figures["drops"] >= 2 * 50
+    assert outcome.figures["drops"] > 50  # all by the first, and who is back by the second
     assert outcome.clean, outcome

@@ -32,6 +32,8 @@ SLACK_MS = 3_000
 # (source, sender, by how many milliseconds it is late)
 TRANSFER = st.tuples(st.sampled_from(CHAINS), st.sampled_from(WALLETS), st.sampled_from([0, 0, 0, SLACK_MS]))
 BATCH = st.lists(TRANSFER, min_size=1, max_size=5)
+AMID = st.one_of(st.just([]), BATCH)
+"""What is being delivered when a request comes."""
 
 TROUBLES = (
     "doubt",
@@ -101,6 +103,11 @@ class Rules(RuleBasedStateMachine):
         for _ in range(1 + more):
             self.world.publish(self.items(batch))
         self.world.turn(turns)
+
+    def deliver(self, batch: list[tuple[str, str, int]], turns: int) -> None:
+        """Begin to deliver some, if any, and stop in the middle."""
+        if batch:
+            self.publish(batch, 0, turns)
 
     @rule(count=st.integers(1, 20))
     def turn(self, count: int) -> None:
@@ -183,6 +190,7 @@ class Rules(RuleBasedStateMachine):
         by_seq=st.booleans(),
         by_cursor=st.booleans(),
         trouble=st.sampled_from(["", "", "expire", "kill_edge", "kill_ingest", "restart"]),
+        then=st.lists(st.tuples(BATCH, st.integers(0, 3)), max_size=4),
     )
     def be_away(
         self,
@@ -192,18 +200,22 @@ class Rules(RuleBasedStateMachine):
         by_seq: bool,
         by_cursor: bool,
         trouble: str,
+        then: list[tuple[list[tuple[str, str, int]], int]],
     ) -> None:
-        """Miss some, perhaps more than the edge keeps, and come back."""
+        """Miss some, perhaps more than the edge keeps, and come back while more is published."""
         self.some(who).drop()
         for _ in range(times):
             self.publish(batch, 0, 1)
         if trouble:
             self.trouble(trouble)
         self.reconnect(who, by_seq, by_cursor)
+        for more, turns in then:
+            self.publish(more, 0, turns)
 
     @precondition(lambda self: self.followers)
-    @rule(who=WHO, wish=WISHES)
-    def set_filter(self, who: int, wish: Wish) -> None:
+    @rule(who=WHO, wish=WISHES, amid=AMID, turns=st.integers(0, 4))
+    def set_filter(self, who: int, wish: Wish, amid: list[tuple[str, str, int]], turns: int) -> None:
+        self.deliver(amid, turns)
         self.some(who).request("setFilter", wish, channel="transfers", filter=wish.json())
 
     @precondition(lambda self: self.followers)
@@ -213,8 +225,20 @@ class Rules(RuleBasedStateMachine):
         resume=st.booleans(),
         by_cursor=st.booleans(),
         snapshot=st.sampled_from([0, 0, 3]),
+        amid=AMID,
+        turns=st.integers(0, 4),
     )
-    def subscribe(self, who: int, wish: Wish, resume: bool, by_cursor: bool, snapshot: int) -> None:
+    def subscribe(
+        self,
+        who: int,
+        wish: Wish,
+        resume: bool,
+        by_cursor: bool,
+        snapshot: int,
+        amid: list[tuple[str, str, int]],
+        turns: int,
+    ) -> None:
+        self.deliver(amid, turns)
         follower = self.some(who)
         place = follower.resume(not by_cursor, by_cursor) if resume else None
         more = {"snapshot": snapshot} if snapshot else {}
@@ -272,4 +296,4 @@ class Rules(RuleBasedStateMachine):
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestRules.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -186,10 +186,7 @@ class World:
 
     def _note(self, record: TransfersRecord) -> None:
         for seq, item in enumerate(record.items, record.seq - len(record.items) + 1):
-            self.ledger.items.append(item)
-            place = len(self.ledger.items)
-            self.ledger.place_of[item.sort_order] = place
-            self.ledger.places[record.epoch, seq] = place
+            self.ledger.publish(item, record.epoch, seq)
 
     def _tell(self, record: Record) -> None:
         self.call(lambda: self.edge.on_record(record))

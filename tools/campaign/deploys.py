@@ -97,7 +97,8 @@ class Deployed(scene.Service):
 
     async def take_over(self, how: str) -> Deploy:
         """Have it taken over once, and wait until the old one is gone."""
-        old, known = self.main, len(self.found("took over from a running service"))
+        old, ours = self.main, self._process
+        known = len(self.found("took over from a running service"))
         began = time.monotonic()
         if how == "SIGUSR2":
             os.kill(old, signal.SIGUSR2)
@@ -112,6 +113,8 @@ class Deployed(scene.Service):
             self.main = self.found("successor started")[-1]["pid"]
         await scene.until(lambda: not kills.is_alive(old), GONE_WITHIN, "the old one is gone")
         gone = time.monotonic() - began
+        if ours is not None and ours.pid == old:
+            ours.wait()
         await self.until_health("healthy", GONE_WITHIN)
         return Deploy(how, serves, gone)
 
@@ -120,6 +123,9 @@ class Deployed(scene.Service):
         with suppress(ProcessLookupError):
             os.kill(self.main, signal.SIGTERM)
         await scene.until(lambda: not kills.is_alive(self.main), GONE_WITHIN, "the service ends")
+        if self.main == self.pid:
+            assert self._process is not None
+            self._process.wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ SLICE_SECONDS = 0.005
 """Longest stretch of loop time one slice of replaying takes."""
 
 PAUSE_SECONDS = 0.002
+TURNS_FIRST = 10
+"""Pauses a slice waits for a turn of live delivery to end: where one follows on the other, replays go on
+slowly beside them."""
+
 WAIT_SECONDS = 0.05
 """Pause while every replay waits for a slow socket or for the disk."""
 
@@ -127,15 +131,24 @@ class Replayer:
     async def _round(self) -> bool:
         """One chunk for each client that can take one; whether anything moved."""
         moved = False
-        began = perf_counter()
+        began = 0.0
         for job in sorted(self._jobs.values(), key=lambda job: job.position):
+            if began == 0.0:
+                await self._let_live_go_first()
+                began = perf_counter()
             if self._jobs.get(job.client) is not job or job.client.backlog:
                 continue
             moved = await self._step(job) or moved
             if perf_counter() - began > SLICE_SECONDS:
                 await asyncio.sleep(PAUSE_SECONDS)
-                began = perf_counter()
+                began = 0.0
         return moved
+
+    async def _let_live_go_first(self) -> None:
+        for _ in range(TURNS_FIRST):
+            if not self._fanout.busy:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _step(self, job: Job) -> bool:
         if job.epoch != self._fanout.epoch:
