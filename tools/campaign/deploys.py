@@ -49,10 +49,11 @@ class Knocks:
     opened: int = 0
     slowest: float = 0.0
     refused: list[str] = field(default_factory=list)
+    ended: bool = False
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
+        """Until ``ended``: a cancellation can get lost in wait_for."""
+        while not self.ended:
             began = time.monotonic()
             try:
                 await asyncio.wait_for(self._knock(), ANSWERED_WITHIN)
@@ -161,7 +162,8 @@ async def campaign(
                 note(f"{number + 1} of {times}: {deploys[-1]}")
             await asyncio.sleep(pause)
             end = time.time()
-            knocking.cancel()
+            knocks.ended = True
+            await knocking
             keys = kills.rows_between(indexer, start, end)
             return Outcome(tuple(deploys), knocks, len(keys), await kills.caught_up(crowds, keys))
         finally:
