@@ -12,10 +12,13 @@ from typing import Any
 import scene
 
 from unionws.client import Backoff, Client, Connected, Gap, TransferReceived
-from unionws.source.simulator import Simulator
+from unionws.source.simulator import Faults, Simulator
 
 AWAY = 2.0
 """Seconds between the two services: what is sent meanwhile has to be made up for."""
+
+LATE = 0.2
+"""Of the rows become visible 2 to 8 s late, behind the cursor: one service may lack what the other has."""
 
 
 class Switch:
@@ -89,7 +92,7 @@ class User:
 
 async def travel(folder: Path) -> tuple[User, set[str], int]:
     """From one service to another and back: the user, the rows of that time, how many while away."""
-    simulator = Simulator(rate=20.0)
+    simulator = Simulator(rate=20.0, faults=Faults(late=LATE))
     endpoint = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}/v1/graphql"
     user, away = User(), 0
     async with AsyncExitStack() as stack:
