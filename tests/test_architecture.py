@@ -114,6 +114,12 @@ def test_every_exemption_is_still_needed() -> None:
         assert not (ROOT / "tests" / folder / f"test_{stem}.py").exists()
 
 
+def test_nothing_is_timed_by_the_wall_clock() -> None:
+    """Tornado's PeriodicCallback is: set back an hour, it pauses. The poller alone uses it, and restarts it."""
+    users = [path for path in SOURCES if re.search(r"import .*PeriodicCallback", path.read_text("utf-8"))]
+    assert [path.relative_to(PACKAGE).as_posix() for path in users] == ["source/poller.py"]
+
+
 def test_no_path_of_a_machine_is_in_the_tree() -> None:
     """What works only on one machine does not get in."""
     pattern = re.compile(r"(?<![\w./-])/(?:home|Users|work|root)/\w+")
