@@ -115,7 +115,7 @@ def test_every_exemption_is_still_needed() -> None:
 
 
 def test_nothing_is_timed_by_the_wall_clock() -> None:
-    """Tornado's PeriodicCallback is: set back an hour, it pauses. The poller alone uses it, and restarts it."""
+    """Tornado's PeriodicCallback is: set back an hour, it pauses. Only the poller has one, restarted."""
     users = [path for path in SOURCES if re.search(r"import .*PeriodicCallback", path.read_text("utf-8"))]
     assert [path.relative_to(PACKAGE).as_posix() for path in users] == ["source/poller.py"]
 
