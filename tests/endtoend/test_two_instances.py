@@ -14,8 +14,8 @@ import scene
 from unionws.client import Backoff, Client, Connected, Gap, TransferReceived
 from unionws.source.simulator import Faults, Simulator
 
-AWAY = 2.0
-"""Seconds between the two services: what is sent meanwhile has to be made up for."""
+AWAY = (2.0, 2.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2)
+"""Seconds between the two services, each time: what is sent meanwhile has to be made up for."""
 
 LATE = 0.2
 """Of the rows become visible 2 to 8 s late, behind the cursor: one service may lack what the other has."""
@@ -91,7 +91,7 @@ class User:
 
 
 async def travel(folder: Path) -> tuple[User, set[str], int]:
-    """From one service to another and back: the user, the rows of that time, how many while away."""
+    """From one service to another and back, again and again: the user, all rows, how many while away."""
     simulator = Simulator(rate=20.0, faults=Faults(late=LATE))
     endpoint = f"http://127.0.0.1:{simulator.start('127.0.0.1', 0)}/v1/graphql"
     user, away = User(), 0
@@ -109,14 +109,14 @@ async def travel(folder: Path) -> tuple[User, set[str], int]:
         following = asyncio.ensure_future(user.follow(switch.port))
         await scene.until(lambda: user.epochs, 10.0, "the first greeting")
         start = time.time()
-        for service in (services[1], services[0]):
+        for number, seconds in enumerate(AWAY, 1):
             before = len(user.got)
             await scene.until(lambda: len(user.got) > before + 20, 10.0, "transfers come")  # noqa: B023
             switch.turn(0)
             left = time.time()
-            await asyncio.sleep(AWAY)
+            await asyncio.sleep(seconds)
             away += len(simulator.transfers_between(left, time.time()))
-            switch.turn(service.port)
+            switch.turn(services[number % 2].port)
         await asyncio.sleep(1.0)
         rows = simulator.transfers_between(start, end := time.time())
         wanted = {row["sort_order"] for row in rows if row["visible_at"] <= end}
