@@ -15,6 +15,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ujson
@@ -75,6 +76,18 @@ def listen() -> tuple[socket.socket, str]:
     return listener, name
 
 
+@dataclass(slots=True)
+class Kept:
+    """A record for edges that connect again; its frame is made for the first that has not got it."""
+
+    record: TransfersRecord
+    data: bytes = b""
+
+    def frame(self) -> bytes:
+        self.data = self.data or frame(encode(self.record))
+        return self.data
+
+
 class UnixBus:
     """Ingest's end.
 
@@ -87,7 +100,7 @@ class UnixBus:
         self._listener = listener
         self._keep = keep
         self._kept = 0
-        self._tail: deque[tuple[TransfersRecord, bytes]] = deque()
+        self._tail: deque[Kept] = deque()
         self._lasting: dict[type, bytes] = {}
         self._edges: dict[IOStream, str] = {}
         self._on_report: Report | None = None
@@ -127,7 +140,7 @@ class UnixBus:
     def preload(self, records: Iterable[TransfersRecord]) -> None:
         """Before the first record: what an earlier run published, for edges that have not got it."""
         for record in records:
-            self._remember(record, frame(encode(record)))
+            self._remember(Kept(record))
 
     def publish(self, record: Record) -> None:
         """Hand a record to every edge, in order."""
@@ -135,15 +148,15 @@ class UnixBus:
         if isinstance(record, LASTING):
             self._lasting[type(record)] = data
         elif isinstance(record, TransfersRecord):
-            self._remember(record, data)
+            self._remember(Kept(record, data))
         for stream in list(self._edges):
             self._write(stream, data)
 
-    def _remember(self, record: TransfersRecord, data: bytes) -> None:
-        self._tail.append((record, data))
-        self._kept += len(record.items)
+    def _remember(self, kept: Kept) -> None:
+        self._tail.append(kept)
+        self._kept += len(kept.record.items)
         while self._kept > self._keep and len(self._tail) > 1:
-            self._kept -= len(self._tail.popleft()[0].items)
+            self._kept -= len(self._tail.popleft().record.items)
 
     def _write(self, stream: IOStream, data: bytes) -> None:
         try:
@@ -202,11 +215,13 @@ class UnixBus:
         """
         missed: list[bytes] = []
         size = 0
-        for record, data in reversed(self._tail):
-            size += len(data)
-            if (record.epoch == epoch and record.seq <= seq) or size > MAX_WAITING // 2:
+        for kept in reversed(self._tail):
+            if kept.record.epoch == epoch and kept.record.seq <= seq:
                 break
-            missed.append(data)
+            size += len(kept.frame())
+            if size > MAX_WAITING // 2:
+                break
+            missed.append(kept.data)
         return missed[::-1]
 
 
