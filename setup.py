@@ -61,7 +61,6 @@ setup(
         ],
         "jwt": ["cryptography>=50"],
         "uvloop": ["uvloop>=0.19"],
-        "redis": ["redis>=5"],
     },
     zip_safe=False,
     entry_points={"console_scripts": ["unionws = unionws.cli:main"]},
