@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
+from unionws.repeats import Repeats
 from unionws.settings import Settings
 from unionws.settings_values import log_levels
 
@@ -38,6 +39,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> logging.
     stream = sys.stderr if stream is None else stream
     handler = LogHandler(stream)
     handler.setFormatter(_formatter(settings, stream))
+    handler.addFilter(Repeats())
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, LogHandler)]:
         root.removeHandler(old)
