@@ -9,7 +9,8 @@ import pytest
 
 from tests.stats.traffic import NOW
 from unionws.stats.cells import OTHER, OTHER_ROUTES, Cell, FlowSpan, Rollup, Thinning
-from unionws.stats.packing import count, pack, volume
+from unionws.stats.figures import top
+from unionws.stats.packing import count, counts, pack, volume
 from unionws.stats.sums import Sums
 from unionws.stats.windows import SCALES
 
@@ -20,7 +21,8 @@ def test_a_rollup_that_everything_left_is_empty() -> None:
     cells = {("a", "b", "U"): 3, ("a", "c", ""): 1, ("c", "a", "U"): 2}
     rollup.add(cells)
     assert (count(rollup.routes["a", "b"]), rollup.assets, rollup.sent["a"]) == (3, {"U": 5}, 4)
-    assert (rollup.sent_assets["a"], rollup.asset_routes["U"]["c", "a"]) == ({"U": 3}, 2)
+    assert (rollup.chain_assets["a"], rollup.asset_routes["U"]["c", "a"]) == ({"U": 5}, 2)
+    assert rollup.both_ways("a", "U") == (3, 2)
     rollup.add({cell: -value for cell, value in cells.items()})
     assert rollup == Rollup()
 
@@ -34,7 +36,7 @@ def test_rests_of_assets_and_routes_add_to_one_side_only() -> None:
     assert rollup.routes == {("a", "b"): 3, (OTHER, OTHER): 16}
     assert rollup.assets == {"U": 5, OTHER: 8}
     assert rollup.asset_routes == {"U": {("a", "b"): 1}}
-    assert rollup.sent_assets == {"a": {"U": 1}}
+    assert rollup.chain_assets == {"a": {"U": 1}, "b": {"U": 1}}
 
 
 class Scene:
@@ -65,13 +67,12 @@ def lacking(true: int, found: int) -> tuple[int, int]:
 
 def figures(rollup: Rollup) -> dict[str, dict[Any, int]]:
     """All that lists show, by kind; a chain's both ways together."""
-    chain_assets = both(flat(rollup.sent_assets), flat(rollup.received_assets))
     return {
         "routes": rollup.routes,
         "assets": rollup.assets,
         "chains": both(rollup.sent, rollup.received),
         "assetRoutes": flat(rollup.asset_routes),
-        "chainAssets": chain_assets,
+        "chainAssets": flat(rollup.chain_assets),
     }
 
 
@@ -131,3 +132,27 @@ def test_a_bucket_of_an_older_file_may_have_lost_all_that_has_no_symbol() -> Non
         ("assetRoutes", "chainAssets", "assets"), (2, 11)
     )
     assert Thinning().losses_before(entries, 0) == {}
+
+
+def test_the_busiest_of_many_assets_are_those_of_a_recount_after_any_changes() -> None:
+    """Overall and of a chain, few or many, while they come and go, and when all are gone in between."""
+    draw, rollup, kept = random.Random(4), Rollup(), list[dict[Cell, int]]()
+
+    def check() -> None:
+        true = Rollup()
+        for cells in kept:
+            true.add(cells)
+        assert rollup.busiest(10) == top(counts(true.assets), 10)
+        for chain in "ab":
+            assert rollup.busiest_of(chain, 3) == top(counts(true.chain_assets.get(chain, {})), 3)
+
+    for width in (300, 2000, 1200, 1200):
+        for _ in range(6):
+            symbols = [f"T{int(width * draw.random() ** 1.5)}" for _ in range(700)]
+            kept.append({("a", draw.choice("bc"), symbol): draw.randrange(1, 9) for symbol in symbols})
+            rollup.add(kept[-1])
+            check()
+        while len(kept) > (0 if width == 1200 else 2):
+            rollup.add({cell: -packed for cell, packed in kept.pop(draw.randrange(len(kept))).items()})
+            check()
+    assert rollup == Rollup()

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from unionws.stats.dropping import Losses, most
+from unionws.stats.figures import top
 from unionws.stats.leaders import Leaders
-from unionws.stats.packing import count, pair, volume
+from unionws.stats.packing import count, counts, pair, volume
 from unionws.stats.span import Span
 
 Route: TypeAlias = tuple[str, str]
@@ -27,6 +28,9 @@ OTHER = "\0"
 
 OTHER_ASSETS: Cell = ("", "", OTHER)
 OTHER_ROUTES: Cell = (OTHER, OTHER, "")
+
+LONG = 500
+"""Assets of a chain from which on their order is kept rather than found again for each snapshot."""
 
 PAIR, ASSET, ROUTE = 1, 4, 16
 """What dropping one costs: a bucket gives up its pairs first, unless rests are many times as many."""
@@ -54,36 +58,70 @@ class Totals:
 
 @dataclass(slots=True)
 class Rollup(Totals):
-    """Totals, and what each chain and each asset is made of."""
+    """Totals, and what each chain and each asset is made of.
 
-    sent_assets: dict[str, dict[str, int]] = field(default_factory=dict)
-    received_assets: dict[str, dict[str, int]] = field(default_factory=dict)
+    Attributes:
+        chain_assets: by chain and symbol, both ways together.
+    """
+
+    chain_assets: dict[str, dict[str, int]] = field(default_factory=dict)
     asset_routes: dict[str, dict[Route, int]] = field(default_factory=dict)
-    leading: Leaders[str] = field(init=False, compare=False)
+    _leading: Leaders[str] = field(init=False, compare=False)
+    _long: dict[str, Leaders[str]] = field(init=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.leading = Leaders(self.assets)
+        self._leading = Leaders(self.assets)
 
     def add(self, cells: Mapping[Cell, int]) -> None:
         Totals.add(self, cells)
-        self._rank({symbol for _, _, symbol in cells})
+        _rank(self._leading, {symbol for _, _, symbol in cells})
         for (source, destination, symbol), packed in cells.items():
             if symbol and source:
-                _nest(self.sent_assets, source, symbol, packed)
-                _nest(self.received_assets, destination, symbol, packed)
+                _nest(self.chain_assets, source, symbol, packed)
+                _nest(self.chain_assets, destination, symbol, packed)
                 _nest(self.asset_routes, symbol, (source, destination), packed)
+        if self._long:
+            self._rank_long(cells)
 
     def busiest(self, size: int) -> list[tuple[str, int]]:
         """Assets by number of transfers, highest first, ties by symbol; not all others as one."""
-        return [(symbol, number) for symbol, number in self.leading.top(size + 1) if symbol != OTHER][:size]
+        return [(symbol, number) for symbol, number in self._leading.top(size + 1) if symbol != OTHER][:size]
 
-    def _rank(self, symbols: Iterable[str]) -> None:
-        """Their counts may have changed either way."""
-        for symbol in symbols:
-            number = count(self.assets.get(symbol, 0))
-            self.leading.lowered(symbol, number)
-            if number:
-                self.leading.raised(symbol, number)
+    def busiest_of(self, chain: str, size: int) -> list[tuple[str, int]]:
+        """A chain's assets, in the same order. Where they are many, their head is kept from then on."""
+        table = self.chain_assets.get(chain, {})
+        if len(table) <= LONG:
+            return top(counts(table), size)
+        leaders = self._long.get(chain)
+        if leaders is None:
+            leaders = self._long[chain] = Leaders(table)
+        return leaders.top(size)
+
+    def both_ways(self, chain: str, symbol: str) -> tuple[int, int]:
+        """What was sent and received of an asset on a chain; packed."""
+        routes = self.asset_routes.get(symbol, {})
+        sent = sum(packed for (source, _), packed in routes.items() if source == chain)
+        return sent, sum(packed for (_, destination), packed in routes.items() if destination == chain)
+
+    def _rank_long(self, cells: Mapping[Cell, int]) -> None:
+        touched: dict[str, set[str]] = {}
+        for source, destination, symbol in cells:
+            touched.setdefault(source, set()).add(symbol)
+            touched.setdefault(destination, set()).add(symbol)
+        for chain, leaders in list(self._long.items()):
+            if leaders.figures is not self.chain_assets.get(chain):
+                del self._long[chain]  # everything left it in between
+            else:
+                _rank(leaders, touched.get(chain, ()))
+
+
+def _rank(leaders: Leaders[str], symbols: Iterable[str]) -> None:
+    """Their counts may have changed either way."""
+    for symbol in symbols:
+        number = count(leaders.figures.get(symbol, 0))
+        leaders.lowered(symbol, number)
+        if number:
+            leaders.raised(symbol, number)
 
 
 def _change(table: dict[K, int], key: K, packed: int) -> None:

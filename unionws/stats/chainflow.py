@@ -80,19 +80,16 @@ class ChainFlow:
         } | self._flow.last_activity("chain", chain)
 
     def _assets(self, chain: str, current: Rollup) -> list[dict[str, JSON]]:
-        sent = current.sent_assets.get(chain, {})
-        received = current.received_assets.get(chain, {})
         whole = count(current.sent.get(chain, 0) + current.received.get(chain, 0))
-        busiest = top(_sums(counts(sent), counts(received)), TOP_ASSETS)
         return [
             {
                 "assetSymbol": symbol,
                 "assetName": self._flow.asset_name(symbol),
-                **_both_ways(sent.get(symbol, 0), received.get(symbol, 0)),
+                **_both_ways(*current.both_ways(chain, symbol)),
                 "percentage": share(number, whole),
             }
             | self._flow.last_activity("chain", chain, symbol)
-            for symbol, number in busiest
+            for symbol, number in current.busiest_of(chain, TOP_ASSETS)
         ]
 
 

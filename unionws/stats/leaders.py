@@ -27,10 +27,10 @@ class Leaders(Generic[K]):
             ``lowered`` after each change.
     """
 
-    __slots__ = ("_boundary", "_figures", "_first", "_members", "_watched")
+    __slots__ = ("_boundary", "_first", "_members", "_watched", "figures")
 
     def __init__(self, figures: Mapping[K, int]) -> None:
-        self._figures: Mapping[K, int] = figures
+        self.figures: Mapping[K, int] = figures
         self._members: set[K] = set()
         self._boundary: tuple[int, K] | None = None
         self._watched: frozenset[K] = frozenset()
@@ -62,8 +62,8 @@ class Leaders(Generic[K]):
 
     def top(self, size: int) -> list[tuple[K, int]]:
         """The ``size`` (at most 64) highest counts, highest first, ties by ascending key."""
-        if len(self._members) < size and len(self._members) < len(self._figures):
-            self._keep_best(self._figures)
+        if len(self._members) < size and len(self._members) < len(self.figures):
+            self._keep_best(self.figures)
         if len(self._first) < size:
             self._first = self._best(self._members, max(size, _WATCHED))
             self._watched = frozenset([key for key, _ in self._first[:_WATCHED]])
@@ -71,12 +71,12 @@ class Leaders(Generic[K]):
 
     def _keep_best(self, keys: Collection[K]) -> None:
         best = self._best(keys, _KEPT)
-        everything = len(best) == len(self._figures)
+        everything = len(best) == len(self.figures)
         self._boundary = None if everything else (-best[-1][1], best[-1][0])
         self._members = {key for key, _ in best}
 
     def _best(self, keys: Collection[K], size: int) -> list[tuple[K, int]]:
-        return top(counts(self._figures, keys), size)
+        return top(counts(self.figures, keys), size)
 
 
 class RankedSpan(Span[bytes]):

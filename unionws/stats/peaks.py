@@ -24,7 +24,7 @@ _PEAKS = 4_096
 class _Tier:
     """Bucket maxima of one width, and the peak of each window, found again when it goes."""
 
-    __slots__ = ("_head", "_peaks", "_reach", "_refused", "_ring", "_wanted", "step")
+    __slots__ = ("_head", "_most", "_peaks", "_reach", "_refused", "_ring", "_wanted", "step")
 
     def __init__(self, step: int, sizes: Sequence[int], wanted: Callable[[str], bool]) -> None:
         self.step = step
@@ -34,6 +34,7 @@ class _Tier:
         self._refused: set[int] = set()
         self._head = 0
         self._peaks: dict[int, dict[str, _Peak]] = {size: {} for size in sizes}
+        self._most = dict.fromkeys(sizes, _PEAKS)
 
     def add(self, index: int, key: str, value: int) -> None:
         if self._head - index > self._reach:
@@ -86,11 +87,12 @@ class _Tier:
             self._refused.add(index)
 
     def _forget(self) -> None:
-        """Keep keys that nobody asks for from piling up."""
+        """Keep keys that nobody asks for from piling up: looked through when they have doubled."""
         for size, peaks in self._peaks.items():
-            if len(peaks) > _PEAKS:
+            if len(peaks) > self._most[size]:
                 oldest = self._head - size
-                self._peaks[size] = {key: peak for key, peak in peaks.items() if peak[1] >= oldest}
+                left = {key: peak for key, peak in peaks.items() if peak[1] >= oldest}
+                self._peaks[size], self._most[size] = left, max(_PEAKS, 2 * len(left))
 
     def _raise(self, index: int, key: str, value: int) -> None:
         age = self._head - index
