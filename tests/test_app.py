@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,17 +25,42 @@ SETTINGS = Settings(PLUGINS_DIR="", BACKFILL_DAYS=0, NODE_PROBES=False)
 
 
 def test_what_is_there_at_the_start_is_kept_from_full_collections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once, after the rubbish of loading was collected and before the work begins."""
+    """Once, after the rubbish of loading was collected and before the work begins; and let go at the end."""
     told: list[str] = []
     monkeypatch.setattr(gc, "collect", lambda: told.append("collect"))
     monkeypatch.setattr(gc, "freeze", lambda: told.append("freeze"))
+    monkeypatch.setattr(gc, "unfreeze", lambda: told.append("unfreeze"))
 
     async def work(stopping: asyncio.Event) -> None:
         told.append("work")
 
     settings = Settings(PLUGINS_DIR="")
     assert app.run_process(app.load_plugins(settings), Live(settings), work) == 0
-    assert told == ["collect", "freeze", "work"]
+    assert told == ["collect", "freeze", "work", "unfreeze"]
+
+
+@pytest.mark.parametrize("edges", ["0", "1"])
+def test_a_stopped_service_leaves_nothing_behind(tmp_path: Path, edges: str) -> None:
+    """Its last words are those of the log: no library complains of objects that are still there."""
+    given = {"PORT": "0", "HOST": "127.0.0.1", "STATE_DIR": tmp_path, "LOG_FORMAT": "json", "PLUGINS_DIR": ""}
+    pairs = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
+    command = [
+        sys.executable,
+        "-m",
+        "unionws",
+        "serve",
+        "--simulate",
+        "--set",
+        f"EDGE_PROCESSES={edges}",
+        *pairs,
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = [next(line for line in process.stderr if '"serving"' in line)]
+    process.terminate()
+    said += process.communicate(timeout=30)[1].splitlines()
+    assert [line for line in said if not line.startswith("{")] == []
+    assert process.returncode == 0
 
 
 def test_edges_that_wait_get_what_a_killed_ingest_had_not_sent(tmp_path: Path) -> None:

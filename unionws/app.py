@@ -341,3 +341,4 @@ async def _until_told(host: PluginHost, live: Live, work: Run, alive: int | None
         await work(stopping)
     finally:
         host.stop()
+        gc.unfreeze()  # so that at the end cycles are taken apart, and libraries find nothing left behind
