@@ -55,8 +55,8 @@ def test_the_verdict_is_by_the_runs_without_a_plugin() -> None:
     calm = [
         outcome("nobody", 10.0),
         outcome("blocks", 14.9),
-        outcome("deploy", 12.0),
-        outcome("clashes", 17.0),
+        outcome("deploy", 16.0),
+        outcome("clashes", 23.0),
     ]
     assert misbehaviour.judged(calm)[1]
     text, well = misbehaviour.judged([*calm, outcome("spins", 15.1)])
