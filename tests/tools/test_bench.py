@@ -174,6 +174,25 @@ def test_child_that_says_nothing_is_an_error() -> None:
         harness.Server([sys.executable, "-c", "raise SystemExit(3)"]).__enter__()
 
 
+def test_a_bench_that_is_told_to_end_ends_its_children() -> None:
+    """As `timeout` tells it: a server left behind would burden whatever is measured next."""
+    code = (
+        "import harness, sys, time\n"
+        "def main():\n"
+        "    with harness.Child(['sleep', '60']) as child:\n"
+        "        print(child.process.pid, flush=True)\n"
+        "        time.sleep(60)\n"
+        "harness.run(main)\n"
+    )
+    argv = [sys.executable, "-c", code]
+    with subprocess.Popen(argv, cwd=BENCH, stdout=subprocess.PIPE, text=True) as bench:
+        assert bench.stdout is not None
+        child = int(bench.stdout.readline())
+        bench.terminate()
+        assert bench.wait(30) == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{child}").exists()
+
+
 def test_broken_c_is_an_error_with_the_compilers_words(tmp_path: Path) -> None:
     """What gcc says about a source that is not there reaches the user."""
     with pytest.raises(harness.BenchError, match=r"gcc cannot compile missing\.c"):
