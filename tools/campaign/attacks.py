@@ -23,6 +23,9 @@ ONE_ADDRESS = "203.0.113.250"
 CHANGES = 500
 """Filter changes in one write."""
 
+OPENERS = 20
+"""How many connections the one address opens at a time."""
+
 WITHIN_LIMITS = 9
 """Filter changes a second of a client that keeps just within MAX_INBOUND_MESSAGES (100 in 10 s)."""
 
@@ -208,14 +211,15 @@ class Attackers:
         """Every attack for some seconds.
 
         Args:
-            floods: connections that one address tries to open.
+            floods: connections that one address tries to open; a multiple of OPENERS.
             restless: clients that change their filters within the limits.
         """
         until, gone = time.monotonic() + seconds, self.half_open(200)
         repeated = [*[self.slow_head] * 200, *[self.giant_head] * 5, *[self.malformed] * 5]
         repeated += [*[self.flood] * 5, *[self.filter_flood] * 40, *[self.restless] * restless]
         running = [asyncio.ensure_future(again(attack)) for attack in repeated]
-        running.append(asyncio.ensure_future(self.one_address(floods)))
+        openers = [self.one_address(floods // OPENERS) for _ in range(OPENERS)]
+        running += [asyncio.ensure_future(opener) for opener in openers]
         await asyncio.sleep(max(0.0, until - time.monotonic()))
         for task in running:
             task.cancel()
