@@ -6,8 +6,8 @@ so four times in a row it sends the process a signal, and the signal's handler r
 
 Counting looks instead of comparing clocks keeps a plugin from being blamed for a machine that was
 suspended or has no time for the process: then the thread does not look either. What cannot be cut
-is a call into C that does not come back to Python, such as a slow name lookup; it is counted when
-it ends. Signals reach a process's main thread only, so a loop elsewhere (``unionws.testing``) goes
+is a call into C that does not come back to Python, such as a slow name lookup; the plugin is left
+behind it. Signals reach a process's main thread only, so a loop elsewhere (``unionws.testing``) goes
 on without a limit.
 """
 
