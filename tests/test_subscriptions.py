@@ -165,6 +165,25 @@ def test_a_snapshot_has_the_newest_that_the_filter_passes(client: Talker, servic
     assert client.next()["prev"] == 8
 
 
+def test_a_snapshot_has_nothing_that_is_about_to_come_live(service: Service) -> None:
+    """The first transfer of another epoch is taken in already, and delivered in the next turn."""
+    publish(service, 1, 3)
+    with Talker(service.port, "?channels=transfers") as client:
+        client.until("serverInfo")
+        item = fragment(4)
+
+        def subscribe_anew() -> None:
+            edge = service.edge
+            (one,) = edge.parking
+            edge.on_record(TransfersRecord("otherepoch01", 1, item.sort_order, False, NOW_MS, (item,)))
+            edge.subscriptions.begin(one, edge.subscriptions.key(one), None, 3, lambda data: None)
+
+        service.call(subscribe_anew)
+        message = client.next()
+        assert (message["type"], message["epoch"]) == ("transfers", "otherepoch01")
+        assert "replay" not in message
+
+
 def test_no_snapshot_without_a_match(client: Talker, service: Service) -> None:
     """Then the next frame is a live one."""
     publish(service, 1, 2)

@@ -260,6 +260,8 @@ class Subscriptions:
 
     def _send_snapshot(self, client: Client, key: GroupKey, count: int) -> None:
         """The newest transfers the filter passes, as one replayed frame that accounts for no new position."""
+        if self._ring.epoch != self._fanout.epoch:  # what it holds is about to be delivered
+            return
         head = self._fanout.seq
         first = max(self._ring.lowest, head - MAX_SEARCHED + 1)
         record = self._ring.between(first, head, self._now_ms()) if count and first <= head else None

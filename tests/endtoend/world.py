@@ -160,8 +160,9 @@ class World:
         epoch, seq = self.store.numbering.epoch, self.store.numbering.seq
         places = self.ledger.places
         known = [(number, place) for (name, number), place in places.items() if name == before]
-        places.update({(epoch, number): place for number, place in known if 0 < number <= seq})
-        places.setdefault((epoch, seq), len(self.ledger.items))
+        places.update({(epoch, number): place for number, place in known if number <= seq})
+        if seq == 0:  # nothing is left of what was published
+            places[epoch, 0] = len(self.ledger.items)
         self.epochs.append(epoch)
 
     def _state(self) -> StateRecord:
