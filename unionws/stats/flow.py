@@ -21,7 +21,7 @@ from unionws.stats.peaks import Peaks
 from unionws.stats.sums import Sums
 from unionws.stats.windows import SCALES, Window, place
 
-BUDGET = 250_000
+BUDGET = 200_000
 """Cells held per bucket width. Over it they are thinned as :mod:`unionws.stats.cells` says."""
 
 COMPARED = ("assets", "chains", "routes")

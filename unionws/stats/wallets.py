@@ -35,7 +35,7 @@ SUFFIXES = {
     "30d": "Last30d",
 }
 
-BUDGET = 80_000
+BUDGET = 60_000
 """Wallets counted one by one per role and bucket width, each once per bucket it appears in."""
 
 _BOOK = 8_192
