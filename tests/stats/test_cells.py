@@ -124,6 +124,23 @@ def test_pairs_give_way_before_rests_and_listed_assets_stay() -> None:
     assert scene.sums.missing(SCALES[-1]).keys() == {"assetRoutes", "chainAssets"}
 
 
+def test_small_buckets_give_up_all_their_pairs_before_any_rest_goes() -> None:
+    """Where rests are nearly as many as pairs, little is won by each; still no asset or route loses."""
+    draw, scene = random.Random(1), Scene(budget=7500)
+    routes = [(f"c{number}", f"d{number}") for number in range(40)]
+    scene.sums.advance(NOW)
+    for second in range(100):
+        for number in draw.sample(range(1000), 90):
+            source, destination = routes[number % 40]
+            scene.add(second, (source, destination, f"T{number // 40}"), 1)
+    scene.sums.advance(NOW)
+    assert scene.sums.missing(SCALES[1]).keys() == {"assetRoutes", "chainAssets"}
+    found = scene.spans[SCALES[1]].rollups()[0]
+    assert count(sum(found.assets.values())) == 9000
+    assert found.assets == scene.truth.assets
+    assert found.routes == scene.truth.routes
+
+
 def test_a_bucket_of_an_older_file_may_have_lost_all_that_has_no_symbol() -> None:
     """Nothing where nothing was cut."""
     entries = {("a", "b", ""): pack(5), ("a", "c", ""): pack(6), ("a", "b", "U"): pack(9)}

@@ -9,7 +9,7 @@ routes, so that the totals over all of them stay.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -33,7 +33,7 @@ LONG = 500
 """Assets of a chain from which on their order is kept rather than found again for each snapshot."""
 
 PAIR, ASSET, ROUTE = 1, 4, 16
-"""What dropping one costs: a bucket gives up its pairs first, unless rests are many times as many."""
+"""What dropping one costs: rests go only where all pairs in the way are gone, those of routes last."""
 
 
 @dataclass(slots=True)
@@ -182,6 +182,8 @@ class FlowSpan(Span[Cell]):
 
 class Thinning:
     """Drops pairs before rests, and rests of assets before those of routes."""
+
+    prices: Sequence[int] = (PAIR, ASSET, ROUTE)
 
     def price(self, key: Cell) -> int:
         source, _, symbol = key

@@ -17,7 +17,13 @@ COUNTS = "counts"
 
 
 class Dropping(Protocol[K]):
-    """Decides what is dropped first, and where it goes."""
+    """Decides what is dropped first, and where it goes.
+
+    Attributes:
+        prices: that keys have, lowest first.
+    """
+
+    prices: Sequence[int]
 
     def price(self, key: K) -> int:
         """What dropping ``key`` costs, relative to others; 0: it is never dropped."""
@@ -34,6 +40,8 @@ class Dropping(Protocol[K]):
 
 class Forgetting:
     """Dropped keys are forgotten: each is a figure of its own."""
+
+    prices: Sequence[int] = (1,)
 
     def price(self, key: Hashable) -> int:
         return 1

@@ -113,31 +113,33 @@ class _Tier(Generic[K]):
     def _prune(self) -> None:
         """Drop what is rare from the fullest buckets until the budget is kept.
 
-        Where keys that are not to be dropped fill the budget, it is tried again a little later.
+        Dearer keys only where all buckets without their cheaper ones are still too much. Where keys
+        that are not to be dropped fill the budget, it is tried again a little later.
         """
         slack = self._budget // _SLACK
         buckets = self._ring.buckets
-        for index in sorted(buckets, key=lambda index: (-len(buckets[index]), index)):
-            if self.entries <= self._budget - slack:
-                break
-            self._cut(index)
+        for dearest in self._dropping.prices:
+            for index in sorted(buckets, key=lambda index: (-len(buckets[index]), index)):
+                if self.entries <= self._budget - slack:
+                    break
+                self._cut(index, dearest)
         self._limit = max(self._budget, self.entries + slack)
 
-    def _cut(self, index: int) -> None:
+    def _cut(self, index: int, dearest: int) -> None:
         """Make a bucket smaller by a quarter at least, if that can be."""
         bucket = self._ring.buckets[index]
         goal = len(bucket) * 3 // 4
-        while len(bucket) > goal and (rare := self._rare(bucket)):
+        while len(bucket) > goal and (rare := self._rare(bucket, dearest)):
             self._drop(bucket, index, rare)
         self._ring.buckets[index] = dict(bucket)  # a dict that lost keys keeps their room
 
-    def _rare(self, bucket: Mapping[K, int]) -> list[K]:
+    def _rare(self, bucket: Mapping[K, int], dearest: int) -> list[K]:
         """The rare half of those keys that are the most for their price."""
         priced: dict[int, list[K]] = {}
         for key in bucket:
-            if not any(span.wants(key) for span in self.spans):
-                priced.setdefault(self._dropping.price(key), []).append(key)
-        priced.pop(0, None)
+            price = self._dropping.price(key)
+            if 0 < price <= dearest and not any(span.wants(key) for span in self.spans):
+                priced.setdefault(price, []).append(key)
         keys = max(priced.items(), key=lambda pair: len(pair[1]) / pair[0], default=(0, []))[1]
         keys.sort(key=lambda key: count(bucket[key]))
         return keys[: (len(keys) + 1) // 2]
