@@ -179,8 +179,15 @@ def compare(data: Any, true: Recount, wallets: Wallets, since: float, verdict: V
         _rates(data, true, window, comparable, verdict)
         if window in SCALES:
             scene = Scene(true, window, comparable, data["coverage"]["tooLowBy"].get(window.key, {}), verdict)
-            _routes(data["popularRoutesTimeScale"][window.key], true, window, comparable, verdict)
-            _flow(data["chainFlowData"]["chainFlowTimeScale"][window.key], true, window, comparable, verdict)
+            routes, chains = (
+                data["popularRoutesTimeScale"][window.key],
+                data["chainFlowData"]["chainFlowTimeScale"][window.key],
+            )
+            if scene.short("routes") or scene.short("routesBefore"):
+                _short_routes(routes, chains, scene)
+            else:
+                _routes(routes, true, window, comparable, verdict)
+                _flow(chains, true, window, comparable, verdict)
             for chain in data["chainFlowData"]["chainFlowTimeScale"][window.key]:
                 _chain_assets(chain, scene)
             _assets(data["assetVolumeData"]["assetVolumeTimeScale"][window.key], scene)
@@ -267,11 +274,25 @@ class Scene:
         return self.losses.get(kind, {}).get(figure, 0)
 
 
+def _short_routes(routes: Any, chains: Any, scene: Scene) -> None:
+    """Where even routes were too many to be kept whole."""
+    tally, verdict, key = scene.tally, scene.verdict, scene.window.key
+    names = [(entry["fromChain"], entry["toChain"]) for entry in routes]
+    verdict.ordered(f"routes {key}", names, tally.routes, scene.short("routes"))
+    for entry, ends in zip(routes, names, strict=True):
+        verdict.within(f"routes {key}", entry["count"], tally.routes[ends], scene.short("routes"))
+    both, ids = tally.out + tally.into, [entry["universal_chain_id"] for entry in chains]
+    verdict.ordered(f"chains {key}", ids, both, scene.short("chains"))
+    for entry, chain in zip(chains, ids, strict=True):
+        found = entry["outgoingCount"] + entry["incomingCount"]
+        verdict.within(f"chains {key}", found, both[chain], scene.short("chains"))
+
+
 def _chain_assets(entry: Any, scene: Scene) -> None:
     tally, verdict = scene.tally, scene.verdict
     chain, what = entry["universal_chain_id"], f"assets of a chain {scene.window.key}"
     own = Counter({symbol: count for (at, symbol), count in tally.chain_assets.items() if at == chain})
-    whole = tally.out[chain] + tally.into[chain]
+    whole = entry["outgoingCount"] + entry["incomingCount"]
     shown = entry["topAssets"]  # fewer than three where the frame would be too large
     verdict.ordered(what, [asset["assetSymbol"] for asset in shown], own, scene.short("chainAssets"))
     for asset in shown:
