@@ -192,7 +192,7 @@ def test_the_alerts_ask_for_metrics_there_are(service: Service) -> None:
         assert "description:" in rule
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool: apt-get install prometheus")
 @pytest.mark.parametrize("command", [("rules", "alerts.yml"), ("config", "prometheus.yml")])
 def test_prometheus_accepts_its_files(command: tuple[str, str]) -> None:
     """Rules and settings are valid by Prometheus's own check."""
