@@ -18,7 +18,7 @@ from tools.bench import harness
 
 BENCH = Path(harness.__file__).parent
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc: apt-get install gcc libc6-dev")
 
 
 @pytest.fixture(scope="module", name="programs")

@@ -14,7 +14,7 @@ from tools.bench import harness
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools" / "campaign"), str(ROOT / "tools" / "bench")]
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc: apt-get install gcc libc6-dev")
 
 
 @pytest.mark.parametrize(

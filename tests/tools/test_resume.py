@@ -64,7 +64,7 @@ def test_a_refusal_is_told() -> None:
         resume.Resumer(ours).take(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc: apt-get install gcc libc6-dev")
 @pytest.mark.parametrize("edges", ["0", "2"])
 def test_a_small_storm(capsys: pytest.CaptureFixture[str], edges: str) -> None:
     """All get what they missed, nobody's rules are broken, and the table says so."""

@@ -37,7 +37,7 @@ def require_chromium() -> str:
     """Its path; skips the test where there is none."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip("there is no chromium on this machine")
+        pytest.skip("chromium is not installed: apt-get install chromium")
     return found
 
 
@@ -58,7 +58,7 @@ def require_node() -> list[str]:
     """The command of a Node that has a WebSocket class; skips the test where there is none."""
     flags = _node_flags()
     if flags is None:
-        pytest.skip("there is no node with a WebSocket class on this machine")
+        pytest.skip("no node with a WebSocket class: install Node.js 20.10 or newer")
     return list(flags)
 
 

@@ -578,7 +578,7 @@ def ws_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ``ws`` package of npm, for Nodes without a WebSocket class; skips where it cannot be had."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("there is no npm on this machine")
+        pytest.skip("npm is not installed: apt-get install npm")
     folder = tmp_path_factory.mktemp("ws")
     command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "ws@8"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

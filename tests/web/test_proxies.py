@@ -24,13 +24,17 @@ import proxies
 CLIENTS = 50
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
+    pytest.mark.skipif(
+        shutil.which("openssl") is None, reason="openssl is not installed: apt-get install openssl"
+    ),
     pytest.mark.parametrize(
         "name",
         [
             pytest.param(
                 name,
-                marks=pytest.mark.skipif(proxies.program(name) is None, reason=f"{name} is not installed"),
+                marks=pytest.mark.skipif(
+                    proxies.program(name) is None, reason=f"{name} is not installed: apt-get install {name}"
+                ),
             )
             for name in proxies.PROXIES
         ],
