@@ -64,6 +64,13 @@ def test_a_refusal_is_told() -> None:
         resume.Resumer(ours).take(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
 
 
+def test_a_storm_without_a_live_frame_has_no_ratio() -> None:
+    """It may end before the next one comes; that is a dash in the table."""
+    assert resume.ratio(None, 2.0) is None
+    assert resume.ratio(3.0, None) is None
+    assert resume.ratio(3.0, 2.0) == 1.5
+
+
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc: apt-get install gcc libc6-dev")
 @pytest.mark.parametrize("edges", ["0", "2"])
 def test_a_small_storm(capsys: pytest.CaptureFixture[str], edges: str) -> None:

@@ -333,10 +333,15 @@ def measure(args: argparse.Namespace, client: Path) -> Outcome:
     )
 
 
+def ratio(part: float | None, whole: float | None) -> float | None:
+    """None where either is not known: a short storm may end before a live frame comes."""
+    return part / whole if part is not None and whole else None
+
+
 def show(args: argparse.Namespace, outcome: Outcome) -> str:
     figure = harness.figure
     alone, meanwhile, normal = (
-        each["p99"] for each in (outcome.alone, outcome.meanwhile, outcome.afterwards)
+        each.get("p99") for each in (outcome.alone, outcome.meanwhile, outcome.afterwards)
     )
     rows = [
         ("clients that resume", f"{args.clients:,}"),
@@ -347,14 +352,14 @@ def show(args: argparse.Namespace, outcome: Outcome) -> str:
         ("got less, or were told of a gap", str(outcome.short)),
         ("missed or repeated by the client's rules", str(outcome.broken)),
         ("clients that follow live", f"{args.live:,}"),
-        ("their p50 ms, alone", figure(outcome.alone["p50"], 1)),
-        ("their p50 ms, meanwhile", figure(outcome.meanwhile["p50"], 1)),
-        ("their p50 ms, afterwards with all", figure(outcome.afterwards["p50"], 1)),
+        ("their p50 ms, alone", figure(outcome.alone.get("p50"), 1)),
+        ("their p50 ms, meanwhile", figure(outcome.meanwhile.get("p50"), 1)),
+        ("their p50 ms, afterwards with all", figure(outcome.afterwards.get("p50"), 1)),
         ("their p99 ms, alone", figure(alone, 1)),
         ("their p99 ms, meanwhile", figure(meanwhile, 1)),
         ("their p99 ms, afterwards with all", figure(normal, 1)),
-        ("meanwhile × alone", figure(meanwhile / alone)),
-        ("meanwhile × afterwards", figure(meanwhile / normal)),
+        ("meanwhile × alone", figure(ratio(meanwhile, alone))),
+        ("meanwhile × afterwards", figure(ratio(meanwhile, normal))),
         ("live connections lost", str(outcome.lost)),
     ]
     return harness.table(("resuming at once", ""), rows)
