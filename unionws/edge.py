@@ -21,7 +21,7 @@ from unionws.broadcaster.groups import GroupKey, Groups
 from unionws.broadcaster.pace import Pace
 from unionws.clock import Clock, milliseconds
 from unionws.connections import eventstream
-from unionws.connections.budget import Budget
+from unionws.connections.budget import Budget, for_newcomers
 from unionws.connections.client import Client
 from unionws.connections.handshake import Accept, Refuse, Upgrade
 from unionws.connections.parking import Parking
@@ -86,6 +86,7 @@ class Edge:
         self.groups = Groups(self.fields)
         self.gate = self._build_gate(share)
         self.budget = Budget(lambda: self.fanout.sending)
+        self.door_budget = for_newcomers(lambda: self.fanout.sending)
         self.parking = self._build_parking()
         self.fanout = Fanout(
             self.groups,

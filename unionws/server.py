@@ -55,7 +55,7 @@ class EdgeServer:
         )
         self._http = HttpDoor(self._server, edge.gate.refused, self._room_for_requests)
         self._application.door = self._http
-        self._door = FastDoor("/ws", edge, self._http.enter, edge.gate.refused, edge.budget)
+        self._door = FastDoor("/ws", edge, self._http.enter, edge.gate.refused, edge.door_budget)
         self._lag = LoopLag()
         self.views.attach(self._http, self._lag)
 

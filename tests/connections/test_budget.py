@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from unionws.connections.budget import IN_PEACE, WHILE_DELIVERING, Budget
+import time
+
+from unionws.connections.budget import ACCEPTING, IN_PEACE, WHILE_DELIVERING, Budget, for_newcomers
 
 
 class NoTime(Budget):
@@ -42,3 +44,15 @@ def test_the_next_turn_has_its_own() -> None:
     now[0] += 2 * IN_PEACE
     budget.begin()
     assert not budget.spent
+
+
+def test_the_door_counts_its_own_cpu_time() -> None:
+    """While others have the core, nothing of it is spent; work of its own spends it."""
+    budget = for_newcomers(lambda: True)
+    budget.begin()
+    time.sleep(3 * ACCEPTING)
+    assert not budget.spent
+    begun = time.thread_time()
+    while time.thread_time() - begun < 1.5 * ACCEPTING:
+        pass
+    assert budget.spent

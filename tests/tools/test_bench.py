@@ -133,7 +133,17 @@ def test_delivery_table_has_every_server() -> None:
     assert headings[:4] == ["server", "open s", "cores", "µs CPU per delivery"]
     assert [row[0] for row in rows] == ["c", "unionws", "naive"]
     assert all(float(cell.replace(",", "")) >= 0 for row in rows for cell in (row[2], row[3], row[6]))
-    assert all(row[-1] == "0" and int(row[-2].rstrip("%")) > 50 for row in rows)
+    assert all(row[-2:] == ["0", "0"] and int(row[-3].rstrip("%")) > 50 for row in rows)
+
+
+def test_load_that_reads_at_intervals_gets_every_frame(
+    programs: tuple[Path, Path], server: harness.Server
+) -> None:
+    """Nobody waits for frames then, and the time between two readings is part of the latencies."""
+    _, found = load(programs[1], server.port, "-n", "4", "-d", "1", "-w", "0.1", "-i", "200")
+    assert found["messages"] >= 4 * 10
+    assert (found["lost"], found["holes"], found["gaps"]) == (0, 0, 0)
+    assert found["latencyMs"]["max"] > 50
 
 
 def test_handshake_table_has_every_path() -> None:

@@ -1,14 +1,20 @@
 """What one delivery costs: unionws beside a bare C send() loop and naive Tornado, in one run.
 
 ``python tools/bench/delivery.py [--clients 10000] [--rate 10] [--bytes 1024] [--seconds 10]
-[--edges N] [--silence S] [--rounds N]``
+[--edges N] [--silence S] [--reads-every MS] [--rounds N]``
 
 Each server in turn gets the same clients from the same load client and sends each of them one
 frame of the same size at the same rate. CPU is the server's processes alone, user and system,
 divided by the messages that arrived. Memory is (PSS with the clients - PSS before) / clients.
 With ``--edges`` both unionws and the C loop are as many processes that share the port. ``--silence``
-delivers nothing for the first seconds, so that the time to open is that of opening alone. With
-``--rounds`` the servers are measured in turn that often, and the table shows medians.
+delivers nothing for the first seconds, so that the time to open is that of opening alone.
+
+Over loopback the sender pays for waking the process that waits for the frame, which with clients
+elsewhere is the work of their machines. With ``--reads-every`` the load waits for no frame: it reads
+what has come every so many milliseconds, which are part of the latencies then. With ``--rounds`` the
+servers are measured in turn that often, and the table shows medians.
+
+"missing" are gaps that clients are told of and transfers whose ``prev`` lies beyond the last ``seq``.
 """
 
 from __future__ import annotations
@@ -36,6 +42,7 @@ HEADINGS = (
     "TCP KB per client",
     "delivered",
     "lost",
+    "missing",
 )
 
 
@@ -52,7 +59,8 @@ class Result:
     client_bytes: float
     tcp_bytes: float
     delivered: float
-    lost: int
+    lost: int  # connections that failed or ended
+    missing: int  # gaps told, and transfers whose prev lies beyond the last seq
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -65,6 +73,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--load-processes", type=int, default=2)
     parser.add_argument("--edges", type=int, default=0, help="edge processes of unionws; 0: one process")
     parser.add_argument("--silence", type=float, default=0.0, help="seconds before the first frame")
+    parser.add_argument("--reads-every", type=float, default=0.0, help="ms; 0: woken by each frame")
     parser.add_argument("--rounds", type=int, default=1, help="times each server is measured")
     parser.add_argument(
         "--servers", default="c,unionws,naive", help="which ones, by commas, out of c, unionws and naive"
@@ -102,6 +111,7 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
                 processes=args.load_processes,
                 seconds=args.seconds,
                 path="/ws?channels=transfers",
+                extra=["-i", str(args.reads_every)],
             )
         )
         with load:
@@ -127,18 +137,21 @@ def measure(name: str, args: argparse.Namespace, c_loop: Path, client: Path) -> 
         tcp_bytes=(full_tcp - idle_tcp) / opened,
         delivered=found["messages"] / max(1, due),
         lost=found["lost"] + found["failed"],
+        missing=found["gaps"] + found["holes"],
     )
 
 
 def middle(results: Sequence[Result]) -> Result:
-    """The median of each figure of one server; what was lost in all rounds."""
+    """The median of each figure of one server; what was lost and missing in all rounds."""
     figures = {}
     for field in fields(Result):
         values = [getattr(result, field.name) for result in results]
         known = [value for value in values if value is not None]
-        if field.name not in ("name", "lost"):
+        if field.name in ("lost", "missing"):
+            figures[field.name] = sum(values)
+        elif field.name != "name":
             figures[field.name] = median(known) if known else None
-    return Result(name=results[0].name, lost=sum(result.lost for result in results), **figures)
+    return Result(name=results[0].name, **figures)
 
 
 def row(result: Result, base: Result | None) -> list[str]:
@@ -159,6 +172,7 @@ def row(result: Result, base: Result | None) -> list[str]:
         harness.figure(result.tcp_bytes / 1024),
         f"{result.delivered:.0%}",
         str(result.lost),
+        str(result.missing),
     ]
 
 
@@ -175,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rounds = [[measure(name, args, c_loop, client) for name in names] for _ in range(args.rounds)]
     results = [middle(found) for found in zip(*rounds, strict=True)]
     print(report(results))
-    return 1 if any(result.lost for result in results) else 0
+    return 1 if any(result.lost or result.missing for result in results) else 0
 
 
 if __name__ == "__main__":

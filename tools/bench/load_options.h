@@ -13,7 +13,7 @@
 typedef struct {
   const char *host, *path;
   int port, connections, processes, at_once, stall, wait_for_line, handshakes;
-  double seconds, warm, drain;
+  double seconds, warm, drain, nap_ms;
   char headers[2048];
 } Options;
 
@@ -56,7 +56,8 @@ static void build_request(void) {
 
 static void usage(void) {
   fprintf(stderr, "usage: loadclient [-a HOST] [-p PORT] [-u PATH] [-n CONNECTIONS] [-P PROCESSES] [-d SECONDS] [-w WARM_SECONDS]\n"
-                  "                  [-c OPENING_AT_ONCE] [-s STALLED] [-D DRAIN_SECONDS] [-e HEADER]... [-b] [-z] [-g] [-H]\n"
+                  "                  [-c OPENING_AT_ONCE] [-i MS] [-s STALLED] [-D DRAIN_SECONDS] [-e HEADER]... [-b] [-z] [-g] [-H]\n"
+                  "  -i read what has come every MS milliseconds, instead of being woken by each message\n"
                   "  -b a browser's headers   -z offer permessage-deflate   -g start at a line on stdin   -H handshake rate\n");
   exit(2);
 }
@@ -65,7 +66,7 @@ static void parse(int argc, char **argv) {
   static const struct option longs[] = {{"stall", 1, 0, 's'}, {"handshakes", 0, 0, 'H'}, {"browser", 0, 0, 'b'},
                                         {"deflate", 0, 0, 'z'}, {"header", 1, 0, 'e'}, {0}};
   int option;
-  while ((option = getopt_long(argc, argv, "a:p:u:n:P:d:w:c:s:D:e:bzgH", longs, NULL)) != -1) switch (option) {
+  while ((option = getopt_long(argc, argv, "a:p:u:n:P:d:w:c:i:s:D:e:bzgH", longs, NULL)) != -1) switch (option) {
     case 'a': options.host = optarg; break;
     case 'p': options.port = atoi(optarg); break;
     case 'u': options.path = optarg; break;
@@ -74,6 +75,7 @@ static void parse(int argc, char **argv) {
     case 'd': options.seconds = atof(optarg); break;
     case 'w': options.warm = atof(optarg); break;
     case 'c': options.at_once = atoi(optarg); break;
+    case 'i': options.nap_ms = atof(optarg); break;
     case 's': options.stall = atoi(optarg); break;
     case 'D': options.drain = atof(optarg); break;
     case 'e': add_header(optarg); break;
