@@ -78,7 +78,13 @@ class Subscriptions:
         self._lookups: dict[Client, Lookup] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.replayer = Replayer(
-            fanout, fields, self, send=send, tell_gap=self._tell_gap, hand_over=self._hand_over
+            fanout,
+            fields,
+            self,
+            send=send,
+            tell_gap=self._tell_gap,
+            hand_over=self._hand_over,
+            settle=groups.settle,
         )
 
     # -- groups ---------------------------------------------------------------------------------
@@ -300,7 +306,7 @@ class Subscriptions:
     def _hand_over(self, job: Job) -> None:
         """The last chunk is out and nothing is being delivered: the client goes live."""
         client, epoch = job.client, self._fanout.epoch
-        self._groups.join(client, job.key, self._fanout.seq)
+        self._groups.join_late(client, job.key, self._fanout.seq)
         data = {"channel": TRANSFERS, "epoch": epoch, "seq": job.position, "count": job.count}
         self._tell(client, "caughtUp", data, epoch=epoch, seq=job.position)
 

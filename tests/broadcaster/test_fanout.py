@@ -287,6 +287,22 @@ def test_nobody_is_always_last(desk: Desk) -> None:
     assert len({turn[-1] for turn in turns}) > 5
 
 
+def test_late_members_come_behind_the_others(desk: Desk) -> None:
+    """In every group, until they are late no more; each is served once all the same."""
+    for member in desk.members[:4]:
+        desk.groups.join_late(member, key(), 0)
+    for member in desk.members[8:]:
+        desk.groups.join(member, key(fromChains=["a.1"]), 0)
+    for seq in range(1, 6):
+        turn = desk.submit(record(seq))
+        assert sorted(turn) == list(range(10))
+        assert set(turn[6:]) == {0, 1, 2, 3}
+    desk.groups.settle()
+    turns = [desk.submit(record(seq)) for seq in range(6, 16)]
+    assert all(sorted(turn) == list(range(10)) for turn in turns)
+    assert any(set(turn[6:]) != {0, 1, 2, 3} for turn in turns)
+
+
 def test_loop_does_other_things_between_slices(desk: Desk) -> None:
     """A long turn does not block it."""
     seen: list[int] = []

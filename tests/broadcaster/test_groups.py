@@ -100,3 +100,28 @@ def test_group_without_transfers_is_not_matched() -> None:
     wanting = joined(groups, key())
     assert list(groups.index.match([fragment()])) == [wanting.group]
     assert len(list(groups.listening("chartData"))) == 2
+
+
+def test_late_members_are_told_apart_until_all_is_settled() -> None:
+    """Whoever leaves, for another group or for good, is late nowhere."""
+    groups = Groups(FILTERS)
+    early, late, leaves = (joined(groups, key(), fd=fd) for fd in (3, 2, 1))
+    for member in (late, leaves):
+        groups.join_late(member, key(), 0)
+    assert early.group.by_rank() == ([early], [late, leaves][::-1])
+    groups.join(leaves, key(form="single"), 0)
+    assert leaves.group.by_rank() == ([leaves], [])
+    assert early.group.by_rank() == ([early], [late])
+    groups.settle()
+    assert early.group.by_rank() == ([late, early], [])
+
+
+def test_a_group_of_late_members_alone_may_go() -> None:
+    """Settling then finds nothing left."""
+    groups = Groups(FILTERS)
+    member = Hashable(group=None, fd=1)
+    groups.join_late(member, key(), 0)
+    assert member.group.by_rank() == ([], [member])
+    groups.leave(member)
+    groups.settle()
+    assert len(groups) == 0

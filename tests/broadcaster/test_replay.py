@@ -101,8 +101,15 @@ class Stage:
         groups = Groups(FILTERS)
         self.fanout = Fanout(groups, None, compress_from=10**9, compress_level=0)  # type: ignore[arg-type]
         self.fanout.position(EPOCH, tape.highest, f"{tape.highest:06}")
+        self.settled = 0
         self.replayer = Replayer(
-            self.fanout, FILTERS, tape, send=self.send, tell_gap=self.tell_gap, hand_over=self.hand_over
+            self.fanout,
+            FILTERS,
+            tape,
+            send=self.send,
+            tell_gap=self.tell_gap,
+            hand_over=self.hand_over,
+            settle=self.settle,
         )
 
     def send(self, member: Member, frame: Frame) -> None:
@@ -115,6 +122,9 @@ class Stage:
 
     def hand_over(self, job: Job) -> None:
         job.client.live_from, job.client.count = job.position, job.count
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def start(self, position: int, wanted: GroupKey | None = None, **state: Any) -> Member:
         member = Member(**state)
@@ -155,6 +165,27 @@ def test_all_that_was_missed_comes_in_chunks_and_then_live() -> None:
         assert (member.live_from, member.count) == (333, 196)
         assert member.gaps == []
         assert len(stage.replayer) == 0
+
+    play(lambda: Tape(333), scene)
+
+
+def test_nobody_is_late_any_more_once_the_last_has_caught_up() -> None:
+    """Or was cancelled; before that, who is done stays behind those who follow live."""
+
+    async def scene(stage: Stage) -> None:
+        done, slow, gone = stage.start(330), stage.start(0, backlog=[1]), stage.start(10, backlog=[1])
+        await until(lambda: done.live_from)
+        assert stage.settled == 0
+        slow.backlog.clear()
+        await until(lambda: slow.live_from)
+        assert stage.settled == 0
+        stage.replayer.cancel(gone)
+        assert stage.settled == 1
+        stage.replayer.cancel(gone)
+        assert stage.settled == 1
+        last = stage.start(300)
+        await until(lambda: last.live_from)
+        assert stage.settled == 2
 
     play(lambda: Tape(333), scene)
 

@@ -179,12 +179,18 @@ class Fanout:
             for group, frame in self._render(record, cache):
                 per_group.setdefault(group, []).append(frame)
         joined: dict[tuple[Frame, ...], Frame] = {}
+        first: list[tuple[list[Any], Frame]] = []
         for group, made in per_group.items():
             group.heard = self._groups.second
             key = tuple(made)
             if key not in joined:
                 joined[key] = join(key)
-            self._targets.append((self._rotated(group.in_order()), joined[key]))
+            members, late = group.by_rank()
+            if members:
+                first.append((self._rotated(members), joined[key]))
+            if late:
+                self._targets.append((self._rotated(late), joined[key]))
+        self._targets += first  # from whose end is taken what is sent next
         self._rotation += 1
         self._published = [record.timestamp for record in due if isinstance(record, TransfersRecord)]
         self.encode.observe(monotonic() - self._turn_began)

@@ -34,15 +34,17 @@ class Group:
     Attributes:
         seq: position up to which the last transfers frame of this group accounted.
         heard: second of the fan-out's clock at which it was sent something last.
+        late: members who come behind the others in a turn; None: nobody.
     """
 
-    __slots__ = ("_order", "_stale", "heard", "key", "members", "seq")
+    __slots__ = ("_order", "_stale", "heard", "key", "late", "members", "seq")
 
     def __init__(self, key: GroupKey, seq: int, heard: int) -> None:
         self.key = key
         self.seq = seq
         self.heard = heard
         self.members: set[Any] = set()
+        self.late: set[Any] | None = None  # a set for each of 100,000 groups would be 20 MB
         self._order: list[Any] = []
         self._stale = False
 
@@ -56,7 +58,16 @@ class Group:
 
     def discard(self, member: Any) -> None:
         self.members.discard(member)
+        if self.late is not None:
+            self.late.discard(member)
         self._stale = True
+
+    def by_rank(self) -> tuple[list[Any], list[Any]]:
+        """The members who come first in a turn and the late ones, each in order; lists to read."""
+        members, late = self.in_order(), self.late
+        if not late:
+            return members, []
+        return [member for member in members if member not in late], [m for m in members if m in late]
 
     def in_order(self) -> list[Any]:
         """The members by descriptor; a list to read, not to change.
@@ -93,6 +104,7 @@ class Groups:
         self.later_index: FilterIndex[Group] = FilterIndex(fields)
         self.second = 0
         self.most = 0
+        self._with_late: set[Group] = set()
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -116,6 +128,20 @@ class Groups:
         member.group = group
         return group
 
+    def join_late(self, member: Any, key: GroupKey, seq: int) -> None:
+        """Like ``join``, but behind the others in each turn, until :meth:`settle`."""
+        group = self.join(member, key, seq)
+        if group.late is None:
+            group.late = set()
+            self._with_late.add(group)
+        group.late.add(member)
+
+    def settle(self) -> None:
+        """Nobody is late any more."""
+        for group in self._with_late:
+            group.late = None
+        self._with_late.clear()
+
     def has_room(self, key: GroupKey) -> bool:
         """Whether a member may ask for that group: it exists, or one more is allowed."""
         return not self.most or len(self._groups) < self.most or key in self._groups
@@ -129,6 +155,7 @@ class Groups:
         group.discard(member)
         if not group.members:
             del self._groups[group.key]
+            self._with_late.discard(group)
             for index in self._indices(group.key):
                 index.discard(group)
 

@@ -74,7 +74,8 @@ class Replayer:
     Args:
         send: sends a frame to one client.
         tell_gap: tells a client that positions, both included, are not to be had any more.
-        hand_over: puts a client into its group and tells it that it caught up.
+        hand_over: puts a client into its group, as a late one, and tells it that it caught up.
+        settle: called when the last has caught up: nobody is late any more.
     """
 
     def __init__(
@@ -86,12 +87,14 @@ class Replayer:
         send: Callable[[Any, Frame], None],
         tell_gap: Callable[[Job, int, int], None],
         hand_over: Callable[[Job], None],
+        settle: Callable[[], None],
     ) -> None:
         self._fanout = fanout
         self._fields = fields
         self._past = past
         self._send = send
         self._hand_over = hand_over
+        self._settle = settle
         self._tell_gap = tell_gap
         self._jobs: dict[Any, Job] = {}
         self._frames: OrderedDict[object, tuple[Frame | None, int]] = OrderedDict()
@@ -112,7 +115,8 @@ class Replayer:
 
     def cancel(self, client: Any) -> None:
         """Forget a client's replay, if there is one."""
-        self._jobs.pop(client, None)
+        if self._jobs.pop(client, None) is not None:
+            self._settle_if_last()
 
     def stop(self) -> None:
         """Forget all."""
@@ -208,3 +212,10 @@ class Replayer:
         if self._jobs.get(job.client) is job and job.position == self._fanout.seq and not self._fanout.busy:
             del self._jobs[job.client]
             self._hand_over(job)
+            self._settle_if_last()
+
+    def _settle_if_last(self) -> None:
+        """Who follows live comes before those who caught up, until the last of these has: a storm of
+        clients that resume costs the others no more than the slices of its replays."""
+        if not self._jobs:
+            self._settle()
