@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from unionws.history.store import Store
 from unionws.ingest import Ingest
 from unionws.model import Record, TransfersRecord
 from unionws.settings import Settings
+from unionws.stats import cells
 
 PAST = 350
 DAY = 86_400
@@ -184,6 +186,34 @@ def test_past_and_stream_are_counted_side_by_side(tmp_path: Path) -> None:
             found = connection.execute("SELECT count(seq), count(*) FROM transfers").fetchone()
         connection.close()
         assert found == (5, PAST + 5)
+
+    play(tmp_path, scene)
+
+
+def test_what_is_restored_is_added_up_before_anybody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off the loop, at the start: the first snapshot only adds what moved since."""
+    added: list[tuple[bool, int]] = []
+    add = cells.Rollup.add
+
+    def counted(rollup: cells.Rollup, moved: Mapping[cells.Cell, int]) -> None:
+        added.append((threading.current_thread() is threading.main_thread(), len(moved)))
+        add(rollup, moved)
+
+    async def scene(world: World) -> None:
+        run = await world.run()
+        await world.all_counted(run)
+        await run.stop()
+        monkeypatch.setattr(cells.Rollup, "add", counted)
+        run = await world.run()
+        restored = sum(number for _, number in added)
+        assert restored
+        assert not any(on_the_loop for on_the_loop, number in added if number)
+        added.clear()
+        assert run.total == len(world.rows.rows)
+        assert sum(number for _, number in added) <= restored / 2
+        await run.stop()
 
     play(tmp_path, scene)
 

@@ -129,6 +129,7 @@ class Counting:
             self._backfill = self._filler(self._feed, Filling.of(mark.backfill))
         else:
             coverage.add(mark.since, mark.saved)  # nobody knows what such a source did meanwhile
+        self.collector.prepare(self._clock.time())
         fields = {"seq": mark.seq, "counted_again": max(0, self._store.numbering.seq - mark.seq)}
         log.info("statistics restored", extra={"fields": fields})
         return True

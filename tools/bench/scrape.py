@@ -1,12 +1,13 @@
 """What a scrape of /metrics takes when all clients are there, and whether they notice.
 
-``python tools/bench/scrape.py [--clients 100000] [--edges 7] [--rate 0.5] [--every 1] [--rounds 1]``
+``python tools/bench/scrape.py [--clients 100000] [--edges 7] [--rate 0.5] [--every 1]
+[--reads-every MS] [--rounds 1]``
 
 First all clients are connected and nothing is sent, so that the time of a scrape is its own. Then they
 listen to frames of 1 KB without, and with, a scrape every so many seconds, each time of whichever edge
 the kernel chooses: one that comes while its edge delivers waits for some slices of sends, like
 everybody, the longer the more processes share a core. Prometheus asks every 15 s; once a second shows
-more.
+more. ``--reads-every`` as in ``delivery.py``: the service does not pay for waking the load.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ def run(args: argparse.Namespace, port: int, program: Any, phase: Phase) -> None
         processes=args.load_processes,
         seconds=args.seconds,
         path="/ws?channels=transfers",
+        extra=["-i", str(args.reads_every)],
     )
     with harness.Child(command) as load:
         ready = load.line()
@@ -150,6 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="each run")
     parser.add_argument("--warm", type=float, default=3.0, help="seconds between opening and measuring")
     parser.add_argument("--every", type=float, default=1.0, help="seconds between two scrapes")
+    parser.add_argument("--reads-every", type=float, default=0.0, help="ms; 0: woken by each frame")
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args(argv)
     harness.check_files(args.clients, args.load_processes)

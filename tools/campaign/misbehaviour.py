@@ -194,7 +194,7 @@ async def looked_up(stage: Stage) -> tuple[str, list[str]]:
     lines = await asyncio.to_thread(pluginlist.running, url, "")
     mine = [line for line in lines if line.split()[1] == PLUGIN]
     off = [line for line in mine if "switched off" in line]
-    missing = [] if off else [f"`unionws plugins` does not say that it is switched off: {mine}"]
+    missing = [] if off else [f"/debug, as `unionws plugins` shows it, does not say so: {mine}"]
     answer = await AsyncHTTPClient().fetch(f"{url}/metrics")
     figures = [line for line in answer.body.decode().splitlines() if f'"{PLUGIN}"' in line]
     if not any(line.startswith("unionws_plugin_switched_off") and line.endswith(" 1.0") for line in figures):
