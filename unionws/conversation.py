@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from unionws.broadcaster import envelopes
 from unionws.broadcaster.fanout import Fanout
@@ -19,7 +20,7 @@ from unionws.errors import RequestError
 from unionws.extensions import ClientRequest
 from unionws.frames import TEXT
 from unionws.model import JSON
-from unionws.subscriptions import Subscriptions
+from unionws.subscriptions import TRANSFERS, Subscriptions
 
 log = logging.getLogger("unionws.edge")
 
@@ -89,12 +90,24 @@ class Conversation:
         if len(errors) == self.max_errors and now - errors[0] < ERROR_WINDOW:
             self._parking.close(client, 4008, "too many errors")
 
-    def reply(self, client: Client, type: str, given: int | str | None, **fields: JSON) -> None:
-        """Send one message to one client; ``given`` is its request's id."""
+    def reply(
+        self, client: Client, type: str, given: int | str | None, *, start: bool = False, **fields: JSON
+    ) -> None:
+        """Send one message to one client.
+
+        Args:
+            given: its request's id.
+            start: transfers begin anew with it.
+        """
         if given is not None:
             fields = {"id": given, **fields}
         payload = envelopes.message(type, milliseconds(self._clock.time()), **fields)
-        self._parking.send(client, self._fanout.frame([payload], client.deflate))
+        frame = self._fanout.frame([payload], client.deflate)
+        self._parking.send(client, replace(frame, start=True) if start else frame)
+
+    def subscribed(self, client: Client, given: int | str | None, data: Mapping[str, JSON]) -> None:
+        """Answer a subscription."""
+        self.reply(client, "subscribed", given, start=data["channel"] == TRANSFERS, data=dict(data))
 
     def position(self) -> dict[str, JSON]:
         """Where the last record delivered ends."""
@@ -143,8 +156,14 @@ class Request:
     def subscribe(
         self, channel: str, *, filter: JSON = None, resume: JSON = None, snapshot: JSON = None
     ) -> None:
-        self._conversation.subscriptions.subscribe(
-            self._client, channel, filter, resume, snapshot, lambda data: self.reply("subscribed", data)
+        conversation, client, given = self._conversation, self._client, self._id
+        conversation.subscriptions.subscribe(
+            client,
+            channel,
+            filter,
+            resume,
+            snapshot,
+            lambda data: conversation.subscribed(client, given, data),
         )
 
     def unsubscribe(self, channel: str) -> None:

@@ -269,7 +269,7 @@ class Edge:
                 plan.key,
                 plan.resume,
                 0,
-                lambda data: self.conversation.reply(client, "subscribed", None, data=data),
+                lambda data: self.conversation.subscribed(client, None, data),
             )
         if early and client.fd >= 0:
             self.parking.receive(client, early)

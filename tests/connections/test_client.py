@@ -25,6 +25,11 @@ def other(name: str, size: int = 0) -> Frame:
     return Frame(b"[O %s%s]" % (name.encode(), b"." * size))
 
 
+def start(newest: int, begin: int) -> Frame:
+    """Transfers up to ``newest`` were sent; from here on come those behind ``begin``."""
+    return Frame(b"[S %d %d]" % (newest, begin), start=True)
+
+
 def chart(rev: int) -> Frame:
     return Frame(b"[C %d%s]" % (rev, b"." * 200), chart=True)
 
@@ -156,6 +161,38 @@ def test_kept_replies_over_the_bound_give_the_client_up() -> None:
     assert not queue.push(other("b", 60), NOW)
 
 
+def test_a_new_start_stays_before_the_gap_behind_it() -> None:
+    """Going back, the client is told of what is missing there, and of nothing that never was."""
+    queue = backlog(max_bytes=120)
+    queue.push(transfers(6, 7), NOW)
+    queue.push(start(7, 1), NOW)
+    queue.push(other("reply"), NOW)
+    queue.push(transfers(1, 2), NOW)
+    assert queue.push(transfers(2, 3), NOW)
+    assert told(drain(queue)) == ["T 6 7", "S 7 1", "G 1 3", "O reply"]
+
+
+def test_a_new_start_alone_does_not_save_what_was_sent_before() -> None:
+    """Without transfers behind it, those before it give way."""
+    queue = backlog(max_bytes=100)
+    queue.push(transfers(5, 6), NOW)
+    queue.push(start(6, 1), NOW)
+    assert queue.push(other("long", 60), NOW)
+    assert told(drain(queue)) == ["G 5 6", "S 6 1", "O long"]
+
+
+def test_a_gap_behind_a_new_start_is_another_one() -> None:
+    """That of the time before is told as it is."""
+    queue = backlog(max_bytes=70)
+    queue.push(transfers(4, 5), NOW)
+    assert queue.push(transfers(5, 6), NOW)
+    queue.push(start(6, 1), NOW)
+    queue.push(transfers(1, 2), NOW)
+    assert queue.push(transfers(2, 3), NOW)
+    assert queue.push(transfers(3, 4), NOW)
+    assert told(drain(queue)) == ["G 4 6", "S 6 1", "G 1 3", "T 3 4"]
+
+
 def test_newest_chart_replaces_the_one_that_waits() -> None:
     """chartData is never queued twice, and comes out after what waited before it."""
     queue = backlog()
@@ -222,6 +259,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("transfers"), st.integers(0, 60)),
         st.tuples(st.just("other"), st.integers(0, 10)),
+        st.tuples(st.just("start"), st.integers(0, 9)),
         st.tuples(st.just("chart"), st.just(0)),
         st.tuples(st.just("read"), st.integers(1, 120)),
     ),
@@ -249,6 +287,9 @@ def test_all_that_is_skipped_is_covered_by_gaps(
         if kind == "transfers":
             seq += 1
             frame = transfers(seq - 1, seq, value)
+        elif kind == "start":
+            back = max(0, seq - value)
+            frame, seq = start(seq, back), back
         elif kind == "chart":
             rev += 1
             frame = chart(rev)
@@ -273,6 +314,9 @@ def check_account(frames: list[str], newest: int) -> None:
             assert prev <= last, "positions are missing"
             assert seq > last, "positions go back"
             last = seq
+        elif kind == "S":
+            assert int(values[0]) == last, "what was sent before is not accounted for"
+            last = int(values[1])
         elif kind == "C":
             revs.append(int(values[0]))
         else:

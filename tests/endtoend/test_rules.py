@@ -298,4 +298,4 @@ class Rules(RuleBasedStateMachine):
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestRules.settings = settings(max_examples=400, stateful_step_count=40, deadline=None)

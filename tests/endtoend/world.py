@@ -216,6 +216,7 @@ class World:
     def _die(self) -> None:
         """Descriptors are closed and nothing is written. The disk is well again with the next."""
         self._refuses = False
+        self.store._checkpoints.stop()
         self.store._database.close()
         self._folder.release()
 
@@ -252,6 +253,7 @@ class World:
     def lose_the_state(self) -> None:
         """Ingest dies and so does the disk: another epoch, which begins at 1."""
         self.troubles.add("state lost")
+        self.store._checkpoints.stop()  # it might write while the folder goes
         shutil.rmtree(self._path)
         self.kill_ingest()
 

@@ -4,7 +4,8 @@
 
 The load client opens a connection, reads the 101 answer, resets it and opens the next, with a
 browser's whole header unless ``--plain``. The rate per core is handshakes divided by the CPU
-seconds the server's processes used, so it does not depend on how busy the machine is.
+seconds the server's processes used, so it does not depend on how busy the machine is. The greeting
+of the last row has a chartData of full size, compressed for all at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import harness
 
 HEADINGS = ("server", "path", "handshakes/s per core", "handshakes/s", "µs CPU each", "failed")
 PATHS = ("/ws?channels=transfers", "/ws")
+WITH_CHART = "/ws, chartData there"
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -28,26 +30,27 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--warm", type=float, default=0.5, help="seconds before measuring")
     parser.add_argument("--load-processes", type=int, default=2)
     parser.add_argument("--plain", action="store_true", help="only the headers every client needs")
-    parser.add_argument("--path", action="append", help=f"path of unionws; default {' and '.join(PATHS)}")
+    parser.add_argument("--path", action="append", help=f"of unionws; default {' and '.join(PATHS)}")
     parser.add_argument("--servers", default="c,unionws", help="which ones, by commas: c, unionws, naive")
     return parser.parse_args(argv)
 
 
-def command(name: str, c_loop: Path) -> list[str]:
-    """Command line of a server that has next to nothing to send."""
+def command(name: str, path: str, c_loop: Path) -> list[str]:
+    """Command line of a server that has next to nothing to send but greetings."""
     if name == "c":
         return [str(c_loop), "-p", "0", "-r", "0.1"]
     scripts = {"unionws": "publish.py", "naive": "naive.py"}
     if name not in scripts:
         raise harness.BenchError(f"no server {name!r}: choose among c, unionws and naive")
-    return [sys.executable, str(harness.HERE / scripts[name]), "--port", "0", "--rate", "0.1"]
+    charts = ["--charts", "3600"] if path == WITH_CHART else []
+    return [sys.executable, str(harness.HERE / scripts[name]), "--port", "0", "--rate", "0.1", *charts]
 
 
 def measure(name: str, path: str, args: argparse.Namespace, c_loop: Path, client: Path) -> list[str]:
     """One row of the table."""
     harness.note(f"{name} {path}: {args.seconds:g} s")
     extra = ["-H", "-w", str(args.warm)] + ([] if args.plain else ["-b", "-z"])
-    with harness.Server(command(name, c_loop)) as server:
+    with harness.Server(command(name, path, c_loop)) as server:
         time.sleep(args.warm)
         argv = harness.load_command(
             client,
@@ -55,7 +58,7 @@ def measure(name: str, path: str, args: argparse.Namespace, c_loop: Path, client
             clients=args.at_once,
             processes=args.load_processes,
             seconds=args.seconds,
-            path=path,
+            path=path.partition(",")[0],
             extra=extra,
         )
         with harness.Child(argv) as load:
@@ -81,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = [
             measure(name, path, args, c_loop, client)
             for name in args.servers.split(",")
-            for path in ((args.path or PATHS) if name == "unionws" else ("/ws",))
+            for path in ((args.path or (*PATHS, WITH_CHART)) if name == "unionws" else ("/ws",))
         ]
     print(harness.table(HEADINGS, rows))
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from unionws.connections.inbox import Inbox
@@ -134,26 +134,39 @@ class Backlog:
         """Put one gap in the place of all transfers that wait, those of ``frame`` included.
 
         It goes before the messages that are kept: a position in one of those would else tell a
-        client that leaves in between that it has what was dropped.
+        client that leaves in between that it has what was dropped. Only a message that transfers
+        begin anew with stays before it.
         """
         begun = 1 if self._offset else 0
         waiting = [*self._queue, frame]
         started, waiting = waiting[:begun], waiting[begun:]
-        if self._gap in started:
-            self._gap = None
-        dropped = [queued for queued in waiting if queued.seq and queued is not self._gap]
-        kept = [queued for queued in waiting if not queued.seq]
+        first, last = self._skippable(waiting)
+        part = waiting[first:last]
+        dropped = [queued for queued in part if queued.seq and queued is not self._gap]
         if not dropped:
             return False
-        if self._gap is None:
+        if self._gap is None or self._gap not in part:
             self._gap_from = dropped[0].prev
         self._gap = self._make_gap(self._gap_from, dropped[-1].seq)
-        self._queue = deque([*started, self._gap, *kept])
+        kept = [*waiting[:first], *(queued for queued in part if not queued.seq), *waiting[last:]]
+        self._queue = deque([*started, *kept[:first], self._gap, *kept[first:]])
         self.size = sum(len(queued.data) for queued in self._queue) - self._offset
         self.skips.append(now)
         self.skipped += 1
         often = len(self.skips) == SKIPS_ALLOWED and now - self.skips[0] < SKIP_WINDOW
         return not often and sum(len(queued.data) for queued in kept) <= self._max_bytes
+
+    def _skippable(self, waiting: Sequence[Frame]) -> tuple[int, int]:
+        """Bounds of the newest transfers that make one gap: those between two starts."""
+        last = len(waiting)
+        while last > 0:
+            first = last
+            while first and not waiting[first - 1].start:
+                first -= 1
+            if any(queued.seq and queued is not self._gap for queued in waiting[first:last]):
+                return first, last
+            last = first - 1
+        return 0, 0
 
     def head(self) -> bytes | memoryview | None:
         """The bytes to send next, or None when nothing waits."""

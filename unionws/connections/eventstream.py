@@ -102,4 +102,4 @@ class Rewrapper:
     def _wrap(self, frame: Frame) -> Frame:
         parts = tuple([self._wrap(part) for part in frame.parts])
         data = b"".join([part.data for part in parts] or [event(text) for text in payloads(frame.data)])
-        return Frame(data, frame.prev, frame.seq, frame.messages, frame.chart, parts)
+        return Frame(data, frame.prev, frame.seq, frame.messages, frame.chart, frame.start, parts)
