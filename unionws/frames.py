@@ -25,8 +25,8 @@ class Frame:
         prev, seq: positions of the transfers inside; ``seq`` 0 when there are none.
         messages: number of messages inside.
         chart: a chartData frame: a newer one replaces it while it waits.
-        start: says where transfers go on from here, which may be earlier: positions before it and
-            behind it do not make one gap.
+        start: says where transfers go on from here, which may be earlier or in another epoch:
+            positions before it and behind it do not make one gap.
         parts: the frames this one was joined from; empty when it is a single one.
     """
 

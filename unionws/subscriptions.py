@@ -219,7 +219,7 @@ class Subscriptions:
             self.replayer.start(client, key, start.position)
         reply(self._subscribed(TRANSFERS, key, recovered=start.lost is None, replaying=behind))
         if start.lost is not None:
-            self._send(client, self.gap(client, *start.lost))
+            self._send_gap(client, *start.lost)
 
     def _locate(self, wanted: Resume) -> Start | None:
         """Where to start, or None when the disk has to be asked."""
@@ -300,7 +300,7 @@ class Subscriptions:
 
     def _tell_gap(self, job: Job, first: int, last: int) -> None:
         reason = "history_expired" if job.epoch == self._fanout.epoch else "epoch_changed"
-        self._send(job.client, self.gap(job.client, first, last, reason))
+        self._send_gap(job.client, first, last, reason)
         job.told = last
 
     def _hand_over(self, job: Job) -> None:
@@ -309,6 +309,10 @@ class Subscriptions:
         self._groups.join_late(client, job.key, self._fanout.seq)
         data = {"channel": TRANSFERS, "epoch": epoch, "seq": job.position, "count": job.count}
         self._tell(client, "caughtUp", data, epoch=epoch, seq=job.position)
+
+    def _send_gap(self, client: Client, first: int, last: int, reason: str) -> None:
+        """No gap for being slow may swallow this one: it says something else, perhaps of another epoch."""
+        self._send(client, replace(self.gap(client, first, last, reason), start=True))
 
     def gap(self, client: Client, first: int, last: int, reason: str) -> Frame:
         """Tell a client which positions it does not get; both included."""

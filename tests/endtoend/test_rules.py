@@ -7,10 +7,11 @@ expires, a numbering that cannot be proved, a bus that loses records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -46,7 +47,8 @@ TROUBLES = (
     "restart",
 )
 REASONS = {
-    "history_expired": {"expired", "no disk", "hole", "disk", "state lost"},
+    # With a doubt what is on disk has numbers of the next epoch, which a replay in this one cannot use.
+    "history_expired": {"expired", "no disk", "hole", "disk", "state lost", "doubt"},
     "epoch_changed": {"doubt", "disk", "state lost"},
     "slow_consumer": {"slow"},
 }
@@ -77,11 +79,13 @@ class Rules(RuleBasedStateMachine):
         self.followers: list[Follower] = []
         self.count = 0
 
-    @initialize(disk=st.booleans())
-    def start(self, disk: bool) -> None:
+    @initialize(disk=st.booleans(), wishes=st.lists(WISHES, min_size=1, max_size=3))
+    def start(self, disk: bool, wishes: list[Wish]) -> None:
         self.world = World(disk)
         self.publish([(CHAINS[0], WALLETS[0], 0)], 0, 1)
         self.world.second()
+        for wish in wishes:
+            self.connect(wish, True)
 
     def some(self, who: int) -> Follower:
         return self.followers[who % len(self.followers)]
@@ -299,3 +303,58 @@ class Rules(RuleBasedStateMachine):
 
 TestRules = Rules.TestCase
 TestRules.settings = settings(max_examples=400, stateful_step_count=40, deadline=None)
+
+
+ONE = (CHAINS[0], WALLETS[0], 0)
+AGAIN = {"by_seq": False, "by_cursor": False}
+ANEW = {"wish": ALL, "by_cursor": False, "snapshot": 0, "turns": 0}
+
+
+def back_while_slow(rules: Rules) -> None:
+    """Goes back to an earlier position while what it has not read is being skipped."""
+    rules.connect(ALL, True)
+    rules.publish([ONE] * 2, 0, 0)
+    rules.publish([ONE] * 3, 0, 0)
+    for _ in range(2):
+        rules.connect(ALL, False)
+    for count in (2, 1, 1):
+        rules.publish([ONE] * count, 0, 0)
+    rules.other_channel(1, "subscribe")
+    rules.subscribe(1, resume=True, amid=[ONE], **ANEW)
+    rules.be_away(0, [ONE] * 3, 1, trouble="", then=[], **AGAIN)
+
+
+def no_more_of_a_replay_while_slow(rules: Rules) -> None:
+    """Wants no more of a replay, and is skipped before the answer is out."""
+    for count in (2, 3):
+        rules.publish([ONE] * count, 0, 0)
+    rules.some(0).drop()
+    rules.followers.clear()
+    rules.connect(ALL, True)
+    rules.publish([ONE], 0, 0)
+    rules.be_away(0, [ONE] * 2, 1, trouble="", then=[], **AGAIN)
+    rules.subscribe(0, resume=False, amid=[], **ANEW)
+    rules.kill_ingest_before_it_publishes([ONE] * 4)
+    rules.set_filter(0, ALL, [ONE], 0)
+
+
+def another_epoch_while_slow(rules: Rules) -> None:
+    """Is told that its position is of another epoch, and skipped before that is out."""
+    rules.connect(ALL, True)
+    rules.publish([ONE], 8, 2)
+    rules.lose_the_state()
+    rules.kill_ingest_before_it_publishes([ONE] * 5)
+    rules.kill_ingest_before_it_publishes([ONE])
+    rules.subscribe(1, resume=True, amid=[ONE], **ANEW)
+    rules.publish([ONE] * 5, 0, 0)
+
+
+@pytest.mark.parametrize("story", [back_while_slow, no_more_of_a_replay_while_slow, another_epoch_while_slow])
+def test_stories_that_once_ended_badly(story: Callable[[Rules], None]) -> None:
+    """Found by the machine above; told again each time."""
+    rules = Rules()
+    try:
+        rules.start(False, [ALL])
+        story(rules)
+    finally:
+        rules.teardown()
