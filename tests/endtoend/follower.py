@@ -340,13 +340,18 @@ class Follower:
         self._due.append((place, wishes))
 
     def lost(self) -> list[int]:
-        """Places of what had to come, did not, and was not told of."""
-        starts = [start for start, _ in self._due]
+        """Places of what had to come, did not, and was not told of.
+
+        What was published twice, in a numbering that was lost and again, is asked for at both places.
+        """
         lost = []
         for place, item in enumerate(self._ledger.items, 1):
-            index = bisect_right(starts, place - 1) - 1
-            due = index >= 0 and all(wish.passes(item) for wish in self._due[index][1])
-            again = self._ledger.place_of[item.sort_order]  # another, where it was published twice
-            if due and not {place, again} & (self.got.keys() | self.told):
+            places = {place, self._ledger.place_of[item.sort_order]}
+            due = all(self._is_due(each, item) for each in places)
+            if due and not places & (self.got.keys() | self.told):
                 lost.append(place)
         return lost
+
+    def _is_due(self, place: int, item: Fragment) -> bool:
+        index = bisect_right(self._due, place - 1, key=lambda due: due[0]) - 1
+        return index >= 0 and all(wish.passes(item) for wish in self._due[index][1])
