@@ -33,8 +33,8 @@ from unionws.model import (
 
 log = logging.getLogger("unionws.broadcaster")
 
-SENDS_PER_SLICE = 500
-"""About 4 ms of a loop turn. What comes in between, an accept or a probe of /readyz, takes some five turns,
+SENDS_PER_SLICE = 250
+"""About 2 ms of a loop turn. What comes in between, an accept or a probe of /readyz, takes some five turns,
 and where more processes than cores deliver at once each of them lasts that many times longer."""
 
 HEARTBEAT = 15

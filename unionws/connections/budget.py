@@ -11,10 +11,10 @@ from time import monotonic, thread_time
 IN_PEACE = 0.004
 """Seconds of a loop turn for what arrives: a delivery that falls due waits for no more."""
 
-WHILE_DELIVERING = 0.001
+WHILE_DELIVERING = 0.0005
 """Seconds between two slices of a delivery: less would let pongs wait for as long as an edge is busy."""
 
-ACCEPTING = 0.002
+ACCEPTING = 0.001
 """Seconds of CPU between two slices for new clients. Clock time would not do where more processes than
 cores are at work: another one runs in between, and an edge is left with one client per slice."""
 
